@@ -12,7 +12,7 @@ from typing import Literal
 
 from nexort.source import Source, Span
 
-BinaryOperator = Literal["+", "-", "*", "/", "@", "^"]
+BinaryOperator = Literal["+", "-", "*", "/", "@", "%", "^"]
 Comparator = Literal["<", "<=", ">", ">=", "==", "!="]
 AssignOperator = Literal["=", "+=", "-=", "*=", "/="]
 
