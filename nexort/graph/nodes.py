@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from nexort.graph.types import Type
@@ -44,6 +45,9 @@ class Axes:
     width: tuple[int, ...] = ()
 
 
+_serials = count()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     type: Type
@@ -51,6 +55,8 @@ class Node:
     span: Span | None = field(default=None, repr=False)
     passes: tuple[tuple[str, int], ...] = ()
     """The loop passes the node was made in, outermost first: (("t", 3), …). For messages and `derive`."""
+    serial: int = field(default_factory=_serials.__next__, repr=False)
+    """Grows with each node made by elaboration, so that a node's users have larger ones."""
 
     def with_operands(self, operands: Iterable[Node]) -> Node:
         """The same operation on other operands of the same types (itself if they are the same)."""
@@ -92,10 +98,12 @@ class Data(Node):
 
     name: str
     array: np.ndarray
+    digest: bytes
+    """Identifies the content, so that equal arrays are one node."""
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        return (self.array.shape, self.array.tobytes())
+        return (self.array.shape, self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

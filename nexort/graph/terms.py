@@ -9,24 +9,33 @@ Accepts terms whose labels agree in length (the elaborator checks it with places
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from nexort.graph.nodes import (
     Apply,
     Average,
     Axes,
+    Data,
     Map,
     Node,
     Number,
     OperatorProduct,
     OperatorSum,
     Reduce,
+    Select,
+    Stack,
+    Stop,
     Transpose,
 )
 from nexort.graph.types import SCALAR, Type
 from nexort.source import Span
 from nexort.symbolic import Fn, primitive
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Label = Hashable
 
@@ -68,6 +77,38 @@ def _number(value: float, text: str) -> Number:
 def number(value: float) -> Term:
     # keyed by the text too, since 0.0 == -0.0
     return Term(_number(float(value), str(value)))
+
+
+def data(name: str, array: np.ndarray, span: Span | None = None) -> Data:
+    """A constant array as a node; it is made read-only."""
+    array = array.astype("float64", order="C", copy=True)
+    array.setflags(write=False)
+    digest = sha256(array.tobytes()).digest()
+    return Data(type=Type(array.shape), name=name, array=array, digest=digest, span=span)
+
+
+@cache
+def _delta(size: int) -> Data:
+    import numpy as np
+
+    return data(f"delta:{size}", np.eye(size))
+
+
+def delta(first: Label, second: Label, size: int) -> Term:
+    """Kronecker's δ between two static labels of one length."""
+    return Term(_delta(size), (first, second))
+
+
+@cache
+def _indicator(size: int, index: int) -> Data:
+    import numpy as np
+
+    return data(f"indicator:{size}:{index}", np.eye(size)[index])
+
+
+def indicator(label: Label, size: int, index: int) -> Term:
+    """1 at one index of a static label, else 0."""
+    return Term(_indicator(size, index), (label,))
 
 
 def union(tuples: Iterable[Sequence[Label]]) -> tuple[Label, ...]:
@@ -237,4 +278,40 @@ def transpose(term: Term, place: Place) -> Term:
     if isinstance(operand, Transpose):
         return Term(operand.operands[0], term.static, term.width)
     node = Transpose(type=operand.type, operands=(operand,), span=place.span, passes=place.passes)
+    return Term(node, term.static, term.width)
+
+
+def select(term: Term, fixed: Mapping[int, int], place: Place) -> Term:
+    """The elements at fixed indices: `fixed` maps static axis numbers to indices."""
+    if not fixed:
+        return term
+    static = tuple(label for k, label in enumerate(term.static) if k not in fixed)
+    node = term.node
+    if isinstance(node, Stack) and node.axis in fixed:
+        part = Term(node.operands[fixed[node.axis]], tuple(s for k, s in enumerate(term.static) if k != node.axis))
+        rest = {k - (k > node.axis): i for k, i in fixed.items() if k != node.axis}
+        return select(Term(part.node, part.static, term.width), rest, place)
+    shape = tuple(size for k, size in enumerate(node.type.shape) if k not in fixed)
+    chosen = Select(
+        type=replace(node.type, shape=shape),
+        operands=(node,),
+        index=tuple(fixed.get(k) for k in range(len(node.type.shape))),
+        span=place.span,
+        passes=place.passes,
+    )
+    return Term(chosen, static, term.width)
+
+
+def stack(nodes: Sequence[Node], axis: int, place: Place) -> Node:
+    """Nodes of one type as the elements along a new static axis at position `axis`."""
+    shape = nodes[0].type.shape
+    kind = replace(nodes[0].type, shape=(*shape[:axis], len(nodes), *shape[axis:]))
+    return Stack(type=kind, operands=tuple(nodes), axis=axis, span=place.span, passes=place.passes)
+
+
+def stop(term: Term, place: Place) -> Term:
+    """The same value, a constant for `grad`."""
+    if isinstance(term.node, Number | Data | Stop):
+        return term
+    node = Stop(type=term.node.type, operands=(term.node,), span=place.span, passes=place.passes)
     return Term(node, term.static, term.width)
