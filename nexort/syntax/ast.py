@@ -284,9 +284,7 @@ class Return(Node):
     value: Expr
 
 
-Stmt = (
-    Param | State | Data | Initial | Def | Import | Optimizer | Assign | For | If | Output | Return
-)
+Stmt = Param | State | Data | Initial | Def | Import | Optimizer | Assign | For | If | Output | Return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,161 @@
+"""From parsed lines to nested blocks, by indentation.
+
+Accepts the lines in order, None for one that was reported already.  Promises a body in which every `elif` and `else`
+has its `if`, every header its block, and every statement stands where its kind may stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from nexort.errors import Label, NexortError, SizeFault, SyntaxFault
+from nexort.source import Span
+from nexort.syntax import ast
+from nexort.syntax.build import BlockHeader, ParsedLine
+from nexort.syntax.tokens import Line
+
+MAX_BLOCKS = 40
+
+
+@dataclass(slots=True)
+class _Block:
+    """An open block: the header that owns it, its indentation (None until its first line), its statements."""
+
+    header: BlockHeader | None
+    word: str
+    header_indent: int
+    indent: int | None
+    is_faulty: bool = False
+    body: list[ast.Stmt] = field(default_factory=list[ast.Stmt])
+    chain: list[ast.Branch] = field(default_factory=list[ast.Branch])  # an `if` that may still get its `else`
+    is_chain_open: bool = False
+
+
+def assemble(lines: Sequence[tuple[Line, ParsedLine | None]]) -> tuple[tuple[ast.Stmt, ...], list[NexortError]]:
+    """The statements of a program, and the faults in how its lines are nested."""
+    assembler = _Assembler()
+    for line, parsed in lines:
+        assembler.take(line, parsed)
+    return assembler.finish(), assembler.faults
+
+
+class _Assembler:
+    def __init__(self) -> None:
+        self.stack = [_Block(None, "", -1, 0)]
+        self.faults: list[NexortError] = []
+
+    def take(self, line: Line, parsed: ParsedLine | None) -> None:
+        self.settle(line, parsed)
+        if parsed is None:
+            self.take_faulty(line)
+        elif parsed.header is None:
+            self.close_chain()
+            self.place(parsed.statements)
+        else:
+            self.take_header(line, parsed, parsed.header)
+
+    def finish(self) -> tuple[ast.Stmt, ...]:
+        while len(self.stack) > 1:
+            self.close_block()
+        self.close_chain()
+        return tuple(self.stack[0].body)
+
+    # ---- indentation
+
+    def settle(self, line: Line, parsed: ParsedLine | None) -> None:
+        """Open or close blocks so that the line belongs to the innermost one."""
+        top = self.stack[-1]
+        if top.indent is None:
+            if line.indent > top.header_indent:
+                top.indent = line.indent
+                return
+            self.close_block()
+        while len(self.stack) > 1 and line.indent < (self.stack[-1].indent or 0):
+            self.close_block()
+        top = self.stack[-1]
+        if line.indent != top.indent and not top.is_faulty:
+            self.refuse_indent(line, top)
+
+    def refuse_indent(self, line: Line, top: _Block) -> None:
+        if line.fault:
+            return
+        first = line.tokens[0].span
+        start = first.source.text.rfind("\n", 0, first.start) + 1
+        span = Span(first.source, start, first.start)
+        if line.indent > (top.indent or 0):
+            hint = f"this block is indented by {top.indent}; a deeper one follows a ':'"
+            self.faults.append(SyntaxFault(f"unexpected indentation of {line.indent}", span, hint=hint))
+
+    # ---- lines
+
+    def take_faulty(self, line: Line) -> None:
+        """A line reported already: a block below it, or a chain that it may continue, is not complained of."""
+        top = self.stack[-1]
+        top.is_chain_open, top.chain = True, []
+        if line.tokens and line.tokens[-1].type == "COLON" or line.tokens[0].type in ("FOR", "IF", "ELIF", "ELSE"):
+            self.open_block(None, "", line, is_faulty=True)
+
+    def take_header(self, line: Line, parsed: ParsedLine, header: BlockHeader) -> None:
+        if parsed.word in ("elif", "else"):
+            self.continue_chain(parsed.word, header.span)
+        else:
+            self.close_chain()
+        self.open_block(header, parsed.word, line)
+        if parsed.statements:
+            self.place(parsed.statements)
+            self.close_block()
+
+    def open_block(self, header: BlockHeader | None, word: str, line: Line, is_faulty: bool = False) -> None:
+        if len(self.stack) > MAX_BLOCKS:
+            raise SizeFault(f"blocks are nested more than {MAX_BLOCKS} deep", line.tokens[0].span, hint="use fewer")
+        self.stack.append(_Block(header, word, line.indent, None, is_faulty))
+
+    def close_block(self) -> None:
+        self.close_chain()
+        block = self.stack.pop()
+        header = block.header
+        if header is None:
+            return
+        if not block.body and block.indent is None:
+            self.refuse_empty(block, header)
+            return
+        span = header.span.join(block.body[-1].span) if block.body else header.span
+        filled = replace(header, span=span, body=tuple(block.body))
+        if isinstance(filled, ast.Branch):
+            self.stack[-1].chain.append(filled)
+            self.stack[-1].is_chain_open = filled.condition is not None
+        else:
+            self.stack[-1].body.append(filled)
+
+    def refuse_empty(self, block: _Block, header: BlockHeader) -> None:
+        span = header.span
+        hint = f"indent at least one statement below '{block.word}'"
+        self.faults.append(SyntaxFault(f"'{block.word}' has no block", span, hint=hint))
+        self.stack[-1].is_chain_open, self.stack[-1].chain = True, []
+
+    # ---- if, elif, else
+
+    def continue_chain(self, word: str, span: Span) -> None:
+        top = self.stack[-1]
+        if top.is_chain_open:
+            return
+        if top.chain:
+            message, last = f"'{word}' after 'else'", Label(top.chain[-1].span, "the chain ends here")
+        else:
+            message, last = f"'{word}' without an 'if'", None
+        self.faults.append(SyntaxFault(message, span, last, hint="its 'if' stands above it, at the same indentation"))
+
+    def close_chain(self) -> None:
+        """An `if` is complete once something else follows it."""
+        top = self.stack[-1]
+        if top.chain:
+            span = top.chain[0].span.join(top.chain[-1].span)
+            top.body.append(ast.If(span=span, branches=tuple(top.chain)))
+        top.chain, top.is_chain_open = [], False
+
+    # ---- where statements may stand
+
+    def place(self, statements: Sequence[ast.Stmt]) -> None:
+        for statement in statements:
+            self.stack[-1].body.append(statement)
