@@ -1,0 +1,157 @@
+"""Expressions in the width n: their value at a width and their limit as n → ∞."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TypeAlias
+
+import sympy
+from sympy import Expr
+
+from nexort.symbolic.calculus import argument, substitute
+from nexort.symbolic.constants import leaf_value
+from nexort.symbolic.fn import Fn, evaluate_number
+from nexort.symbolic.heads import Entrywise
+from nexort.symbolic.lowering import constant_value
+
+WidthExpr: TypeAlias = Expr
+LONGEST_LIMIT = 60  # operations; sympy's limits of longer expressions may take minutes
+
+_WIDTH: Expr = sympy.Symbol("n", positive=True)
+
+
+class _NoLimitError(Exception):
+    """The limit does not exist, or was not found."""
+
+
+def width_symbol() -> WidthExpr:
+    """The symbol n, positive."""
+    return _WIDTH
+
+
+@lru_cache(maxsize=4096)
+def value_at_width(expr: WidthExpr, n: int) -> float:
+    """The double of the expression at width n."""
+    return evaluate_number(_as_function(expr), [float(n)])
+
+
+@lru_cache(maxsize=4096)
+def _as_function(expr: WidthExpr) -> Fn:
+    return Fn.of(substitute(expr, {_WIDTH: argument(0)}), 1)
+
+
+@lru_cache(maxsize=4096)
+def limit_at_infinity(expr: WidthExpr) -> float:
+    """lim expr as n → ∞: ±inf when it diverges, nan when it does not exist or cannot be found."""
+    try:
+        return _limit(expr)
+    except _NoLimitError:
+        return math.nan
+
+
+def _limit(expr: Expr) -> float:
+    if not expr.free_symbols:
+        return constant_value(expr)
+    leading = _leading(expr)
+    if leading is not None:
+        return _limit_of_power(*leading)
+    classical = _classical(expr)
+    leading = _leading(classical)
+    return _limit_of_power(*leading) if leading is not None else _sympy_limit(classical)
+
+
+def _limit_of_power(coefficient: float, exponent: float) -> float:
+    if exponent == 0 or coefficient == 0:
+        return coefficient
+    return math.copysign(math.inf, coefficient) if exponent > 0 else 0.0
+
+
+def _leading(expr: Expr) -> tuple[float, float] | None:
+    """(c, p) with expr ~ c n^p, c ≠ 0 (or expr = 0), where that can be read off; None otherwise."""
+    if not expr.free_symbols:
+        value = constant_value(expr)
+        return (value, 0.0) if math.isfinite(value) else None
+    match expr:
+        case sympy.Symbol():
+            return 1.0, 1.0
+        case sympy.Mul():
+            return _leading_product(expr)
+        case sympy.Add():
+            return _leading_sum(expr)
+        case sympy.Pow() if expr.args[1].is_Number:
+            return _leading_power(*expr.args)
+        case _:
+            return None
+
+
+def _leading_product(expr: Expr) -> tuple[float, float] | None:
+    coefficient, exponent = 1.0, 0.0
+    for factor in expr.args:
+        part = _leading(factor)
+        if part is None:
+            return None
+        coefficient, exponent = coefficient * part[0], exponent + part[1]
+    return coefficient, exponent
+
+
+def _leading_sum(expr: Expr) -> tuple[float, float] | None:
+    parts = [_leading(term) for term in expr.args]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    highest = max(exponent for _, exponent in known)
+    top = [coefficient for coefficient, exponent in known if exponent == highest]
+    total = math.fsum(top)
+    return (total, highest) if abs(total) > 1e-12 * max(map(abs, top)) else None
+
+
+def _leading_power(base: Expr, exponent: Expr) -> tuple[float, float] | None:
+    part, power = _leading(base), leaf_value(exponent)
+    if part is None or power is None or part[0] == 0 or (part[0] < 0 and power % 1 != 0):
+        return None
+    return part[0] ** power, part[1] * power
+
+
+def _classical(expr: Expr) -> Expr:
+    """The expression in sympy's own functions, with comparisons decided for large n."""
+    if isinstance(expr, sympy.Float):
+        return sympy.Rational(repr(float(expr)))
+    if not expr.args:
+        return expr
+    if isinstance(expr, Entrywise) and expr.rule.classical is None and expr.rule.lowered is not None:
+        return _classical(expr.rule.lowered(*expr.args))
+    if isinstance(expr, Entrywise) and expr.rule.name.startswith("where"):
+        return _decided(expr)
+    if isinstance(expr, Entrywise) and expr.rule.classical is not None:
+        form = expr.rule.classical(*expr.args)
+        return _classical(form) if form.has(Entrywise) else form
+    return expr.func(*map(_classical, expr.args))
+
+
+def _decided(expr: Entrywise) -> Expr:
+    """The branch that where(l cmp r, a, b) takes for all large n."""
+    left, right, chosen, other = expr.args
+    sign = _eventual_sign(left - right)
+    holds = {"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0, "==": sign == 0, "!=": sign != 0}
+    return _classical(chosen if holds[expr.rule.name.removeprefix("where")] else other)
+
+
+def _eventual_sign(expr: Expr) -> float:
+    if expr.is_zero:
+        return 0.0
+    leading = _leading(expr)
+    value = leading[0] if leading is not None else _limit(expr)
+    if math.isnan(value) or value == 0:
+        raise _NoLimitError
+    return value
+
+
+def _sympy_limit(expr: Expr) -> float:
+    if expr.count_ops() > LONGEST_LIMIT:
+        raise _NoLimitError
+    try:
+        result = sympy.limit(expr, _WIDTH, sympy.oo)
+        return float(result) if result.is_extended_real and result.is_number else math.nan
+    except Exception as fault:  # sympy raises many kinds, and says little by them
+        raise _NoLimitError from fault
