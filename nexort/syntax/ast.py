@@ -79,7 +79,8 @@ class Logical(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call(Node):
-    """`function(arguments, key=value)`; `sum[k](…)` is a Call on a Subscript, `avg{j}(…)` one on Braces, `phi'(x)` one on a Prime."""
+    """`function(arguments, key=value)`; `sum[k](…)` is a Call on a Subscript, `avg{j}(…)` one on Braces,
+    `phi'(x)` one on a Prime."""
 
     function: Expr
     arguments: tuple[Expr, ...]
@@ -94,7 +95,8 @@ class Keyword(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subscript(Node):
-    """`base[i, 0, a < M]`: static indices. A `Compare` among them states a range, on the left of `=` or in a reduction."""
+    """`base[i, 0, a < M]`: static indices. A `Compare` among them states a range, on the left
+    of `=` or in a reduction."""
 
     base: Expr
     indices: tuple[Expr, ...]

@@ -16,6 +16,7 @@ from nexort.syntax.build import BlockHeader, ParsedLine
 from nexort.syntax.tokens import Line
 
 MAX_BLOCKS = 40
+_TOP_LEVEL = (ast.Param, ast.Data, ast.Def, ast.Import, ast.Optimizer)
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class _Assembler:
         """A line reported already: a block below it, or a chain that it may continue, is not complained of."""
         top = self.stack[-1]
         top.is_chain_open, top.chain = True, []
-        if line.tokens and line.tokens[-1].type == "COLON" or line.tokens[0].type in ("FOR", "IF", "ELIF", "ELSE"):
+        if line.tokens[-1].type == "COLON" or line.tokens[0].type in ("FOR", "IF", "ELIF", "ELSE"):
             self.open_block(None, "", line, is_faulty=True)
 
     def take_header(self, line: Line, parsed: ParsedLine, header: BlockHeader) -> None:
@@ -101,6 +102,7 @@ class _Assembler:
             self.continue_chain(parsed.word, header.span)
         else:
             self.close_chain()
+            self.verify_place(header, header.span)
         self.open_block(header, parsed.word, line)
         if parsed.statements:
             self.place(parsed.statements)
@@ -158,4 +160,25 @@ class _Assembler:
 
     def place(self, statements: Sequence[ast.Stmt]) -> None:
         for statement in statements:
+            self.verify_place(statement, statement.span)
             self.stack[-1].body.append(statement)
+
+    def verify_place(self, node: ast.Stmt | ast.Branch, span: Span) -> None:
+        """Declarations stand outside blocks; `state` and `return` in an optimizer, and little else there."""
+        if any(block.is_faulty for block in self.stack):
+            return
+        word = span.text.split(maxsplit=1)[0] if not isinstance(node, ast.Assign) else ""
+        is_in_optimizer = any(block.word == "optimizer" for block in self.stack)
+        if isinstance(node, (ast.State, ast.Return)):
+            if not is_in_optimizer:
+                self.refuse(
+                    f"'{word}' outside of an optimizer", span, "it belongs to the block of 'optimizer name(…):'"
+                )
+        elif is_in_optimizer and isinstance(node, (ast.Initial, ast.Output, *_TOP_LEVEL)):
+            hint = "its block has state, assignments, if and return"
+            self.refuse(f"'{word}' inside an optimizer", span, hint)
+        elif len(self.stack) > 1 and isinstance(node, _TOP_LEVEL):
+            self.refuse(f"'{word}' inside a block", span, "this declaration stands outside of for and if")
+
+    def refuse(self, message: str, span: Span, hint: str) -> None:
+        self.faults.append(SyntaxFault(message, span, hint=hint))

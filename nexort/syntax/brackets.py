@@ -13,6 +13,7 @@ is never closed is reported where it opens, and its line ends where the next sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nexort.errors import Label, NexortError, SizeFault, SyntaxFault
 from nexort.source import Source, Span
@@ -22,7 +23,6 @@ from nexort.syntax.tokens import (
     CLOSERS,
     COMMENT,
     DECLARATIONS,
-    HARD_KEYWORDS,
     LATER_WORDS,
     OPENERS,
     OPERAND_ENDS,
@@ -182,8 +182,8 @@ class _Joiner:
             raise SizeFault(
                 f"brackets are nested more than {MAX_DEPTH} deep", token.span, hint="name parts of the expression"
             )
-        self.frames.append(Frame(kind, token))
         self.put(token, kind)
+        self.frames.append(Frame(kind, self.items[-1]))
 
     def close(self, token: Token) -> None:
         while self.frames and self.frames[-1].kind not in OPENERS:
@@ -204,7 +204,10 @@ class _Joiner:
 
     def take_bar(self, token: Token) -> None:
         frame = self.frames[-1] if self.frames else None
-        if not self.has_operand and not (frame is not None and frame.kind == "CROSS"):
+        if self.items and frame is not None and self.items[-1] is frame.token and frame.kind == "BRA":
+            self.put(token)  # `<|y>`: the grammar misses the operand
+            frame.bars += 1
+        elif not self.has_operand and not (frame is not None and frame.kind == "CROSS"):
             self.push("KETOPEN", token)
         elif frame is None or frame.kind in OPENERS:
             self.refuse_bar(token)
@@ -312,10 +315,8 @@ class _Joiner:
         self.put(token)
 
     def looks_like_ket(self) -> bool:
-        for token in self.raw[self.at :]:
+        """Whether `…><` follows on this line."""
+        for token, after in pairwise(self.raw[self.at :]):
             if token.text in (">", "<") or token.type == NEWLINE:
-                return token.text == ">"
+                return token.text == ">" and after.text == "<"
         return False
-
-
-__all__ = ["HARD_KEYWORDS", "MAX_DEPTH", "read_lines"]

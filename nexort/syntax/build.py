@@ -202,7 +202,7 @@ class Builder:
     def compare(self, children: list[object]) -> ast.Compare:
         signs = [cast(ast.Comparator, cast(Token, child).text) for child in children[1::2]]
         parts = [cast(ast.Expr, child) for child in children[0::2]]
-        rest = tuple(zip(signs, parts[1:], strict=True))
+        rest: tuple[tuple[ast.Comparator, ast.Expr], ...] = tuple(zip(signs, parts[1:], strict=True))
         return ast.Compare(span=_span(children), first=parts[0], rest=rest)
 
     def subscript(self, children: list[object]) -> ast.Subscript:

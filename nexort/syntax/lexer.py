@@ -34,13 +34,12 @@ _MEANT = {
     sign: meant
     for meant, signs in {
         "<": "⟨〈〈", ">": "⟩〉〉", "|": "⎸∣│❘|⎢⎟", "-": "−–—‐", "'": "′’‘´`⊤ᵀᵗ",
-        "*": "×·⋅∗⊙∘•", "/": "÷∕", "<=": "≤⩽", ">": "⟩〉〉", "!=": "≠", "..": "…", "~": "∼",
+        "*": "×·⋅∗⊙∘•", "/": "÷∕", "<=": "≤⩽", ">=": "≥⩾", "!=": "≠", "..": "…", "~": "∼",
     }.items()
     for sign in signs
 }  # fmt: skip
 
 _ADVICE = {
-    "≥": "write '>='",
     "∑": "a sum over a static index is sum[k](…), over a width axis avg{i}(…)",
     "√": "write sqrt(…)",
     "∂": "a gradient is grad(s, p)",
@@ -135,10 +134,15 @@ def _scan_stray(source: Source, position: int, lexed: Lexed) -> int:
     """Report a character that the language does not have; go on as if the meant one stood there."""
     char = source.text[position]
     span = Span(source, position, position + 1)
+    line_end = source.text.find("\n", position)
+    line_end = line_end if line_end >= 0 else len(source.text)
     if char == '"':
-        line_end = source.text.find("\n", position)
-        span = Span(source, position, line_end if line_end >= 0 else len(source.text))
+        span = Span(source, position, line_end)
         lexed.tokens.append(Token("STRING", '""', span))
+    if char == "\\":  # go on as if the line went on
+        lexed.faults.append(_stray_fault(char, None, span))
+        is_last = not source.text[position + 1 : line_end].strip()
+        return line_end + 1 if is_last else span.end
     meant = _MEANT.get(char)
     if meant is not None:
         lexed.tokens.append(Token(FIXED_TYPES[meant], meant, span))

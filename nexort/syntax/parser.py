@@ -7,7 +7,7 @@ tree far from Python's recursion limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,9 @@ from nexort.syntax import ast
 from nexort.syntax.blocks import assemble
 from nexort.syntax.brackets import read_lines
 from nexort.syntax.build import Builder, ParsedLine
-from nexort.syntax.diagnose import Stumble, explain
+from nexort.syntax.diagnose import explain
 from nexort.syntax.statements import mark_statements
+from nexort.syntax.stumble import Stumble
 from nexort.syntax.tokens import END, Line, Token
 from nexort.syntax.walk import measure_depth
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lark import Lark
 
 MAX_BYTES = 1_000_000
-MAX_EXPRESSION_DEPTH = 400
+MAX_EXPRESSION_DEPTH = 200
 MAX_REPORTED = 20
 
 
@@ -97,14 +98,15 @@ def _load_parser() -> Lark:
     """Built on first use: importing lark and building the tables takes longer than all the rest of `--help`."""
     from lark import Lark
     from lark.lexer import Lexer
+    from lark.lexer import Token as LarkToken
 
     class NoLexer(Lexer):
         """Tokens are fed by hand."""
 
         def __init__(self, lexer_conf: object) -> None: ...
 
-        def lex(self, lexer_state: object, parser_state: object) -> Iterable[object]:
-            return ()
+        def lex(self, lexer_state: object, parser_state: object) -> Iterator[LarkToken]:
+            return iter(())
 
     text = (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8")
     return Lark(text, start="line", parser="lalr", lexer=NoLexer, transformer=Builder(), keep_all_tokens=True)  # pyright: ignore[reportArgumentType]

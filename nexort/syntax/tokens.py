@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from nexort.source import Span
 
-HARD_KEYWORDS = frozenset("def import output return for in if elif else as and or not".split())
-DECLARATIONS = frozenset("param data vector matrix optimizer state".split())
-LATER_WORDS = frozenset("scalar model train per on".split())
+HARD_KEYWORDS = frozenset(
+    ("def", "import", "output", "return", "for", "in", "if", "elif", "else", "as", "and", "or", "not")
+)
+DECLARATIONS = frozenset(("param", "data", "vector", "matrix", "optimizer", "state"))
+LATER_WORDS = frozenset(("scalar", "model", "train", "per", "on"))
 
 # Token types that stand for no terminal of the grammar.
 COMMENT = "COMMENT"
@@ -21,7 +23,7 @@ FIXED_TYPES = {
     "+": "SIGN", "-": "SIGN", "*": "MUL", "/": "MUL", "@": "MUL", "%": "MUL", "^": "POWER",
     "'": "PRIME", "=": "EQUAL", ",": "COMMA", ":": "COLON", ";": "SEMICOLON", "..": "RANGE", "~": "TILDE",
     "+=": "UPDATE", "-=": "UPDATE", "*=": "UPDATE", "/=": "UPDATE",
-    "<=": "COMPARE", "==": "COMPARE", "!=": "COMPARE",
+    "<=": "COMPARE", ">=": "COMPARE", "==": "COMPARE", "!=": "COMPARE",
     "<": "COMPARE", ">": "COMPARE", "|": "BAR",
     "**": FOREIGN, "//": FOREIGN, ".": FOREIGN,
 }  # fmt: skip
