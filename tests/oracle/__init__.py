@@ -1,0 +1,1 @@
+"""An independent reading of the language, against which the engines are tested. See `naive.NaiveRun`."""
