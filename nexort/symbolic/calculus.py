@@ -12,7 +12,7 @@ from functools import lru_cache
 import sympy
 from sympy import Expr
 
-from nexort.symbolic.constants import ONE, ZERO, raise_power, tame
+from nexort.symbolic.constants import ONE, ZERO, parts, raise_power, rebuilt, tame
 from nexort.symbolic.functions import where_expr
 from nexort.symbolic.heads import Entrywise, make_head
 
@@ -30,23 +30,23 @@ def differentiate(expr: Expr, symbol: Expr) -> Expr:
         return ONE
     match expr:
         case sympy.Add():
-            return sympy.Add(*(differentiate(term, symbol) for term in expr.args))
+            return sympy.Add(*(differentiate(term, symbol) for term in parts(expr)))
         case sympy.Mul():
             return _product_rule(expr, symbol)
         case sympy.Pow():
             return _power_rule(expr, symbol)
         case sympy.Abs():
-            return make_head("sign", expr.args[0]) * differentiate(expr.args[0], symbol)
+            return make_head("sign", parts(expr)[0]) * differentiate(parts(expr)[0], symbol)
         case Entrywise():
             return _chain_rule(expr, symbol)
-        case _ if not expr.args:
+        case _ if not parts(expr):
             return ZERO
         case _:
             raise ValueError(f"no derivative rule for {type(expr).__name__}")
 
 
 def _product_rule(expr: Expr, symbol: Expr) -> Expr:
-    factors = expr.args
+    factors = parts(expr)
     terms: list[Expr] = []
     for position, factor in enumerate(factors):
         slope = differentiate(factor, symbol)
@@ -56,8 +56,8 @@ def _product_rule(expr: Expr, symbol: Expr) -> Expr:
 
 
 def _power_rule(expr: Expr, symbol: Expr) -> Expr:
-    """d b^e = e b^(e-1) db + b^e log(b) de; with a variable exponent 0 where e = 0, and where b = 0, as PyTorch has it."""
-    base, exponent = expr.args
+    """d b^e = e b^(e-1) db + b^e log(b) de; with a variable exponent 0 where e = 0 or b = 0, as in PyTorch."""
+    base, exponent = parts(expr)
     base_slope, exponent_slope = differentiate(base, symbol), differentiate(exponent, symbol)
     result = ZERO
     if not base_slope.is_zero:
@@ -71,12 +71,12 @@ def _power_rule(expr: Expr, symbol: Expr) -> Expr:
 
 
 def _chain_rule(expr: Entrywise, symbol: Expr) -> Expr:
-    slopes = [differentiate(inner, symbol) for inner in expr.args]
+    slopes = [differentiate(inner, symbol) for inner in parts(expr)]
     if all(slope.is_zero for slope in slopes):
         return ZERO
     if expr.rule.tangent is not None:
-        return expr.rule.tangent(*expr.args, *slopes)
-    partials = expr.rule.partials(*expr.args)
+        return expr.rule.tangent(*parts(expr), *slopes)
+    partials = expr.rule.partials(*parts(expr))
     return sympy.Add(*(p * slope for p, slope in zip(partials, slopes, strict=True) if not slope.is_zero))
 
 
@@ -87,7 +87,7 @@ def substitute(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
     def visit(node: Expr) -> Expr:
         if node in done:
             return done[node]
-        done[node] = result = _rebuilt(node, [visit(inner) for inner in node.args]) if node.args else node
+        done[node] = result = _rebuilt(node, [visit(inner) for inner in parts(node)]) if parts(node) else node
         return result
 
     return visit(expr)
@@ -96,9 +96,9 @@ def substitute(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
 def _rebuilt(node: Expr, args: list[Expr]) -> Expr:
     if isinstance(node, sympy.Abs):
         return make_head("abs", *args)
-    if all(new is old for new, old in zip(args, node.args, strict=True)):
+    if all(new is old for new, old in zip(args, parts(node), strict=True)):
         return node
-    return tame(raise_power(*args) if isinstance(node, sympy.Pow) else node.func(*args))
+    return tame(raise_power(*args) if isinstance(node, sympy.Pow) else rebuilt(node, args))
 
 
 def normalized(expr: Expr) -> Expr:

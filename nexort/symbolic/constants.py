@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import cast
 
 import sympy
 from sympy import Expr
@@ -32,6 +34,21 @@ def number(value: int | float) -> Expr:
     if denominator <= EXACT_DENOMINATOR and abs(numerator) <= EXACT_INTEGER:
         return sympy.Rational(numerator, denominator)
     return sympy.Float(value)
+
+
+def parts(expr: Expr) -> tuple[Expr, ...]:
+    """The operands of an expression, which are expressions."""
+    return cast("tuple[Expr, ...]", expr.args)
+
+
+def rebuilt(expr: Expr, args: Iterable[Expr]) -> Expr:
+    """The same operation on other operands."""
+    return expr.func(*args)
+
+
+def is_inverse(factor: Expr) -> bool:
+    """Whether a factor is a power with a negative number for exponent, and so belongs under the fraction bar."""
+    return isinstance(factor, sympy.Pow) and bool(parts(factor)[1].is_negative and parts(factor)[1].is_Number)
 
 
 def leaf_value(expr: Expr) -> float | None:
@@ -67,9 +84,10 @@ def raise_power(base: Expr, exponent: Expr) -> Expr:
 
 
 def _number_power(base: Expr, exponent: Expr) -> Expr:
-    short = isinstance(exponent, sympy.Rational) and abs(exponent.p) <= SHORT_EXPONENT and exponent.q <= 2
-    if short and isinstance(base, sympy.Rational) and base.p > 0 and not _grows_too_long(base, exponent):
-        return base**exponent
+    if isinstance(exponent, sympy.Rational) and isinstance(base, sympy.Rational) and base.p > 0:
+        is_short = abs(exponent.p) <= SHORT_EXPONENT and exponent.q <= 2
+        if is_short and not _grows_too_long(base, exponent):
+            return base**exponent
     x, y = leaf_value(base), leaf_value(exponent)
     assert x is not None and y is not None
     return number(float_power(x, y))
@@ -85,7 +103,7 @@ def float_power(x: float, y: float) -> float:
         return math.inf if x == 0 else math.nan
 
 
-def _grows_too_long(base: Expr, exponent: Expr) -> bool:
+def _grows_too_long(base: Expr, exponent: sympy.Rational) -> bool:
     coefficient = base.as_coeff_Mul()[0]
     if not isinstance(coefficient, sympy.Rational):
         return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import cast
 
 import sympy
 from sympy import Expr
@@ -259,4 +258,4 @@ def call(name: str, args: Sequence[Expr]) -> Expr:
     full = (*args, *rule.defaults[len(rule.defaults) - missing :]) if missing else tuple(args)
     if len(full) != rule.arity:
         raise ValueError(f"{name} takes {rule.arity} arguments, got {len(args)}")
-    return rule.instead(*full) if rule.instead else cast(Expr, make_head(name, *full))
+    return rule.instead(*full) if rule.instead else make_head(name, *full)

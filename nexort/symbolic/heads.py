@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import sympy
 from sympy import Expr
@@ -93,11 +93,11 @@ def define_head(rule: Rule) -> type[Entrywise]:
 
 def make_head(name: str, *args: Expr) -> Expr:
     """The function `name` applied to expressions."""
-    return _HEADS[name](*args)
+    return cast(Expr, _HEADS[name](*args))
 
 
 def _folded(rule: Rule, args: Sequence[Expr]) -> Expr | None:
-    """The value on numbers: a double if one of them is, else only what is exact (0, 1, -1, an argument, its negative)."""
+    """The value on numbers: a double if one of them is, else only what is exact (0, 1, -1, ± an argument)."""
     if rule.operation is None:
         result = rule.lowered(*args) if rule.lowered else None
         return result if result is not None and result.is_Number else None

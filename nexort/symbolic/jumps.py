@@ -15,6 +15,7 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument
+from nexort.symbolic.constants import parts
 from nexort.symbolic.fn import Fn, evaluate_number
 from nexort.symbolic.heads import Entrywise
 
@@ -35,9 +36,9 @@ def _singular_loci(expr: Expr) -> set[Expr]:
     loci: set[Expr] = set()
     for node in sympy.preorder_traversal(expr):
         if isinstance(node, Entrywise):
-            loci.update(node.rule.singular(*node.args))
-        elif isinstance(node, sympy.Pow) and not node.args[1].is_nonnegative:
-            loci.add(node.args[0])
+            loci.update(node.rule.singular(*parts(node)))
+        elif isinstance(node, sympy.Pow) and not parts(node)[1].is_nonnegative:
+            loci.add(parts(node)[0])
     return loci
 
 

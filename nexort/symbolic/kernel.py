@@ -103,7 +103,7 @@ class Kernel:
         shape = np.broadcast_shapes(*(value.shape for value in values))
         wide = [value.dtype for value in values if value.ndim] or [value.dtype for value in values]
         dtype = np.result_type(*wide) if wide else np.dtype(np.float64)
-        out = np.empty(shape, dtype if dtype.kind == "f" else np.float64)
+        out = np.empty(shape, dtype if dtype in _BITS else np.float64)
         self.run(values, out, Scratch())
         return out
 
@@ -213,7 +213,8 @@ def _execute(step: Step, registers: Sequence[Any], out: Array, scratch: Scratch)
     else:
         target = scratch.take(step.shape, np.dtype(bool) if instruction.op in MASKS else out.dtype, step.slot)
     if instruction.op == "select":
-        _select(*inputs, target, scratch)
+        mask, chosen, other = inputs
+        _select(mask, chosen, other, target, scratch)
     else:
         numpy_operation(instruction.op)(*inputs, target)
     return target
@@ -237,8 +238,9 @@ def _select(mask: Any, chosen: Any, other: Any, target: Array, scratch: Scratch)
     else:
         bits = _BITS[target.dtype]
         wide = scratch.take(mask.shape, bits, 0)
-        swapped = isinstance(other, np.ndarray) and np.may_share_memory(other, target)
-        if swapped:
+        if _same_place(other, target):
+            if _same_place(chosen, target):
+                return
             chosen, other = other, chosen
             np.subtract(mask, 1, wide, dtype=bits)
         else:
@@ -247,6 +249,13 @@ def _select(mask: Any, chosen: Any, other: Any, target: Array, scratch: Scratch)
         np.bitwise_xor(changed, kept, words)
         np.bitwise_and(words, wide, words)
         np.bitwise_xor(words, kept, words)
+
+
+def _same_place(value: Any, target: Array) -> bool:
+    """Whether a value lies where the target does, entry by entry."""
+    if not isinstance(value, np.ndarray) or value.shape != target.shape or value.strides != target.strides:
+        return False
+    return value.ctypes.data == target.ctypes.data
 
 
 def _as_bits(value: Any, dtype: np.dtype[Any]) -> Any:

@@ -15,7 +15,7 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument
-from nexort.symbolic.constants import leaf_value
+from nexort.symbolic.constants import is_inverse, leaf_value, parts
 from nexort.symbolic.heads import Entrywise
 from nexort.symbolic.operations import COMMUTATIVE, COMPARISONS, COSTS, Operation, apply_to_numbers
 
@@ -88,9 +88,9 @@ class Lowering:
             case sympy.Mul():
                 return self._product(expr)
             case sympy.Pow():
-                return self._quotient(1.0, [], [expr]) if _is_inverse(expr) else self._power(*expr.args)
+                return self._quotient(1.0, [], [expr]) if is_inverse(expr) else self._power(*parts(expr))
             case sympy.Abs():
-                return self.emit("absolute", self.lower(expr.args[0]))
+                return self.emit("absolute", self.lower(parts(expr)[0]))
             case Entrywise():
                 return self._function(expr)
             case _:
@@ -99,10 +99,10 @@ class Lowering:
     def _function(self, expr: Entrywise) -> Operand:
         rule = expr.rule
         if rule.operation is not None:
-            return self.emit(rule.operation, *map(self.lower, expr.args))
+            return self.emit(rule.operation, *map(self.lower, parts(expr)))
         if rule.lowered is not None:
-            return self.lower(rule.lowered(*expr.args))
-        left, right, chosen, other = map(self.lower, expr.args)
+            return self.lower(rule.lowered(*parts(expr)))
+        left, right, chosen, other = map(self.lower, parts(expr))
         mask = self.emit(COMPARISONS[rule.name.removeprefix("where")], left, right)
         if isinstance(mask, Constant):
             return chosen if mask.value else other
@@ -110,7 +110,7 @@ class Lowering:
 
     def _sum(self, expr: Expr) -> Operand:
         """Σ c_i x_i, with a common |c| taken out, positive terms first, and negative ones subtracted."""
-        terms = [(coefficient, rest) for coefficient, rest in (_split(term) for term in expr.args)]
+        terms = [(coefficient, rest) for coefficient, rest in (_split(term) for term in parts(expr))]
         constant = sum(coefficient for coefficient, rest in terms if rest is None)
         named = [(coefficient, rest) for coefficient, rest in terms if rest is not None]
         common = abs(named[0][0])
@@ -140,13 +140,13 @@ class Lowering:
     def _product(self, expr: Expr) -> Operand:
         coefficient, rest = _split(expr)
         factors = [] if rest is None else sympy.Mul.make_args(rest)
-        below = [factor for factor in factors if _is_inverse(factor)]
-        above = [factor for factor in factors if not _is_inverse(factor)]
+        below = [factor for factor in factors if is_inverse(factor)]
+        above = [factor for factor in factors if not is_inverse(factor)]
         return self._quotient(coefficient, above, below)
 
     def _quotient(self, coefficient: float, above: Sequence[Expr], below: Sequence[Expr]) -> Operand:
         """coefficient · Π above / Π (below inverted), with one division."""
-        divisor = self._multiplied(self._power(factor.args[0], -factor.args[1]) for factor in below)
+        divisor = self._multiplied(self._power(parts(factor)[0], -parts(factor)[1]) for factor in below)
         top = self._multiplied(map(self.lower, above))
         if divisor is None:
             return Constant(coefficient) if top is None else self._scaled(coefficient, top)
@@ -239,15 +239,11 @@ def _product_of(numbers: Sequence[Expr]) -> float:
     lowering = Lowering(0)
     if len(numbers) == 1 and not numbers[0].args:
         return _constant_leaf(numbers[0])
-    above = [factor for factor in numbers if not _is_inverse(factor)]
-    below = [factor for factor in numbers if _is_inverse(factor)]
+    above = [factor for factor in numbers if not is_inverse(factor)]
+    below = [factor for factor in numbers if is_inverse(factor)]
     result = lowering._quotient(1.0, above, below)  # pyright: ignore[reportPrivateUsage]
     assert isinstance(result, Constant)
     return result.value
-
-
-def _is_inverse(factor: Expr) -> bool:
-    return isinstance(factor, sympy.Pow) and factor.args[1].is_Number and bool(factor.args[1].is_negative)
 
 
 def _rank(operand: Operand) -> tuple[int, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr
 
-from nexort.symbolic.constants import HALF, ZERO
+from nexort.symbolic.constants import HALF, ZERO, is_inverse, parts
 from nexort.symbolic.heads import Entrywise
 
 SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
@@ -26,9 +26,9 @@ def _shown(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
         case sympy.Mul():
             return _product(expr, names)
         case sympy.Pow():
-            return _product(expr, names) if _is_inverse(expr) else _power(*expr.args, names)
+            return _product(expr, names) if is_inverse(expr) else _power(expr, names)
         case sympy.Abs():
-            return f"abs({show_expression(expr.args[0], names)})", ATOM
+            return f"abs({show_expression(parts(expr)[0], names)})", ATOM
         case Entrywise():
             return _call(expr, names)
         case _:
@@ -37,16 +37,16 @@ def _shown(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
 
 def _call(expr: Entrywise, names: Mapping[Expr, str]) -> tuple[str, int]:
     if expr.rule.shown is not None:
-        return _shown(expr.rule.shown(*expr.args), names)
-    parts = [show_expression(inner, names) for inner in expr.args]
+        return _shown(expr.rule.shown(*parts(expr)), names)
+    texts = [show_expression(inner, names) for inner in parts(expr)]
     name = expr.rule.name
     if name.startswith("where"):
-        left, right, chosen, other = parts
+        left, right, chosen, other = texts
         return f"where({left} {name.removeprefix('where')} {right}, {chosen}, {other})", ATOM
     defaults = expr.rule.defaults
-    if defaults and tuple(expr.args[-len(defaults) :]) == defaults:
-        parts = parts[: -len(defaults)]
-    return f"{name}({', '.join(parts)})", ATOM
+    if defaults and parts(expr)[-len(defaults) :] == defaults:
+        texts = texts[: -len(defaults)]
+    return f"{name}({', '.join(texts)})", ATOM
 
 
 def _number(expr: Expr) -> tuple[str, int]:
@@ -60,7 +60,7 @@ def _number(expr: Expr) -> tuple[str, int]:
 
 def _sum(expr: Expr, names: Mapping[Expr, str]) -> str:
     """Positive terms first, and numbers last among them."""
-    terms = sorted(expr.args, key=lambda term: (_is_negative(term), bool(term.is_number)))
+    terms = sorted(parts(expr), key=lambda term: (_is_negative(term), bool(term.is_number)))
     text = _within(terms[0], names, SUM)
     for term in terms[1:]:
         if _is_negative(term):
@@ -76,8 +76,8 @@ def _product(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
         text, strength = _shown(-coefficient * rest, names)
         return (f"-{text}" if strength >= PRODUCT else f"-({text})"), SIGN if strength > PRODUCT else PRODUCT
     factors = [factor for factor in sympy.Mul.make_args(rest) if factor is not sympy.S.One]
-    above = [factor for factor in factors if not _is_inverse(factor)]
-    below = [factor.args[0] ** -factor.args[1] for factor in factors if _is_inverse(factor)]
+    above = [factor for factor in factors if not is_inverse(factor)]
+    below = [parts(factor)[0] ** -parts(factor)[1] for factor in factors if is_inverse(factor)]
     if isinstance(coefficient, sympy.Rational):
         above = ([sympy.Integer(coefficient.p)] if coefficient.p != 1 else []) + above
         below = ([sympy.Integer(coefficient.q)] if coefficient.q != 1 else []) + below
@@ -90,7 +90,8 @@ def _product(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
     return f"{top} / {f'({bottom})' if len(below) > 1 else bottom}", PRODUCT
 
 
-def _power(base: Expr, exponent: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
+def _power(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
+    base, exponent = parts(expr)
     if exponent == HALF:
         return f"sqrt({show_expression(base, names)})", ATOM
     return f"{_within(base, names, ATOM)}^{_within(exponent, names, ATOM)}", POWER
@@ -104,7 +105,3 @@ def _within(expr: Expr, names: Mapping[Expr, str], least: int) -> str:
 def _is_negative(expr: Expr) -> bool:
     coefficient = expr.as_coeff_Mul()[0]
     return bool(coefficient.is_number and coefficient < ZERO) if coefficient.is_comparable else False
-
-
-def _is_inverse(factor: Expr) -> bool:
-    return isinstance(factor, sympy.Pow) and factor.args[1].is_Number and bool(factor.args[1].is_negative)

@@ -10,13 +10,14 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument, substitute
-from nexort.symbolic.constants import leaf_value
+from nexort.symbolic.constants import leaf_value, number, parts, rebuilt
 from nexort.symbolic.fn import Fn, evaluate_number
 from nexort.symbolic.heads import Entrywise
 from nexort.symbolic.lowering import constant_value
 
 WidthExpr: TypeAlias = Expr
 LONGEST_LIMIT = 60  # operations; sympy's limits of longer expressions may take minutes
+TINY = 1e-12  # relative size of a sum that counts as cancelled, absolute size of an argument at a jump
 
 _WIDTH: Expr = sympy.Symbol("n", positive=True)
 
@@ -79,15 +80,17 @@ def _leading(expr: Expr) -> tuple[float, float] | None:
             return _leading_product(expr)
         case sympy.Add():
             return _leading_sum(expr)
-        case sympy.Pow() if expr.args[1].is_Number:
-            return _leading_power(*expr.args)
+        case sympy.Pow() if parts(expr)[1].is_Number:
+            return _leading_power(*parts(expr))
+        case Entrywise():
+            return _leading_function(expr)
         case _:
             return None
 
 
 def _leading_product(expr: Expr) -> tuple[float, float] | None:
     coefficient, exponent = 1.0, 0.0
-    for factor in expr.args:
+    for factor in parts(expr):
         part = _leading(factor)
         if part is None:
             return None
@@ -96,14 +99,14 @@ def _leading_product(expr: Expr) -> tuple[float, float] | None:
 
 
 def _leading_sum(expr: Expr) -> tuple[float, float] | None:
-    parts = [_leading(term) for term in expr.args]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
+    terms = [_leading(term) for term in parts(expr)]
+    known = [term for term in terms if term is not None]
+    if len(known) < len(terms):
         return None
     highest = max(exponent for _, exponent in known)
     top = [coefficient for coefficient, exponent in known if exponent == highest]
     total = math.fsum(top)
-    return (total, highest) if abs(total) > 1e-12 * max(map(abs, top)) else None
+    return (total, highest) if abs(total) > TINY * max(map(abs, top)) else None
 
 
 def _leading_power(base: Expr, exponent: Expr) -> tuple[float, float] | None:
@@ -113,25 +116,37 @@ def _leading_power(base: Expr, exponent: Expr) -> tuple[float, float] | None:
     return part[0] ** power, part[1] * power
 
 
+def _leading_function(expr: Entrywise) -> tuple[float, float] | None:
+    """The value of a function at the limits of its arguments, if they are finite, it is continuous there, and not 0."""
+    leading = [_leading(inner) for inner in parts(expr)]
+    if any(part is None or (part[1] > 0 and part[0] != 0) for part in leading):
+        return None
+    limits = [number(_limit_of_power(*part)) for part in leading if part is not None]
+    if any(abs(constant_value(locus)) < TINY for locus in expr.rule.singular(*limits)):
+        return None
+    value = constant_value(rebuilt(expr, limits))
+    return (value, 0.0) if math.isfinite(value) and value != 0 else None
+
+
 def _classical(expr: Expr) -> Expr:
     """The expression in sympy's own functions, with comparisons decided for large n."""
     if isinstance(expr, sympy.Float):
         return sympy.Rational(repr(float(expr)))
-    if not expr.args:
+    if not parts(expr):
         return expr
     if isinstance(expr, Entrywise) and expr.rule.classical is None and expr.rule.lowered is not None:
-        return _classical(expr.rule.lowered(*expr.args))
+        return _classical(expr.rule.lowered(*parts(expr)))
     if isinstance(expr, Entrywise) and expr.rule.name.startswith("where"):
         return _decided(expr)
     if isinstance(expr, Entrywise) and expr.rule.classical is not None:
-        form = expr.rule.classical(*expr.args)
+        form = expr.rule.classical(*parts(expr))
         return _classical(form) if form.has(Entrywise) else form
-    return expr.func(*map(_classical, expr.args))
+    return rebuilt(expr, map(_classical, parts(expr)))
 
 
 def _decided(expr: Entrywise) -> Expr:
     """The branch that where(l cmp r, a, b) takes for all large n."""
-    left, right, chosen, other = expr.args
+    left, right, chosen, other = parts(expr)
     sign = _eventual_sign(left - right)
     holds = {"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0, "==": sign == 0, "!=": sign != 0}
     return _classical(chosen if holds[expr.rule.name.removeprefix("where")] else other)
