@@ -55,7 +55,8 @@ class Unary(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Binary(Node):
-    """All of Python's precedence, `^` for power. `A @ B @ x` is parsed from the left; elaboration gives it its meaning."""
+    """All of Python's precedence, `^` for power. `A @ B @ x` is parsed from the left; elaboration gives
+    it its meaning."""
 
     operator: BinaryOperator
     left: Expr

@@ -45,11 +45,13 @@ class _Assembler:
     def __init__(self) -> None:
         self.stack = [_Block(None, "", -1, 0)]
         self.faults: list[NexortError] = []
+        self.is_after_fault = False  # the line before was reported; what it opened is not known
 
     def take(self, line: Line, parsed: ParsedLine | None) -> None:
-        self.settle(line, parsed)
+        self.settle(line)
+        self.is_after_fault = parsed is None
         if parsed is None:
-            self.take_faulty(line)
+            self.stack[-1].is_chain_open, self.stack[-1].chain = True, []  # an 'else' may follow it
         elif parsed.header is None:
             self.close_chain()
             self.place(parsed.statements)
@@ -64,7 +66,7 @@ class _Assembler:
 
     # ---- indentation
 
-    def settle(self, line: Line, parsed: ParsedLine | None) -> None:
+    def settle(self, line: Line) -> None:
         """Open or close blocks so that the line belongs to the innermost one."""
         top = self.stack[-1]
         if top.indent is None:
@@ -72,30 +74,28 @@ class _Assembler:
                 top.indent = line.indent
                 return
             self.close_block()
+        is_dedent = False
         while len(self.stack) > 1 and line.indent < (self.stack[-1].indent or 0):
             self.close_block()
+            is_dedent = True
         top = self.stack[-1]
-        if line.indent != top.indent and not top.is_faulty:
-            self.refuse_indent(line, top)
+        if line.indent != top.indent:
+            if not (line.fault or top.is_faulty or self.is_after_fault):
+                self.refuse_indent(line, top, is_dedent)
+            self.stack.append(_Block(None, "", top.header_indent, line.indent, is_faulty=True))
 
-    def refuse_indent(self, line: Line, top: _Block) -> None:
-        if line.fault:
-            return
+    def refuse_indent(self, line: Line, top: _Block, is_dedent: bool) -> None:
         first = line.tokens[0].span
-        start = first.source.text.rfind("\n", 0, first.start) + 1
-        span = Span(first.source, start, first.start)
-        if line.indent > (top.indent or 0):
+        span = Span(first.source, first.source.text.rfind("\n", 0, first.start) + 1, first.start)
+        if is_dedent:
+            columns = sorted({block.indent for block in self.stack if block.indent is not None})
+            hint = "the blocks above are indented by " + ", ".join(map(str, columns))
+            self.refuse(f"an indentation of {line.indent} fits no block above", span, hint)
+        else:
             hint = f"this block is indented by {top.indent}; a deeper one follows a ':'"
-            self.faults.append(SyntaxFault(f"unexpected indentation of {line.indent}", span, hint=hint))
+            self.refuse(f"unexpected indentation of {line.indent}", span, hint)
 
     # ---- lines
-
-    def take_faulty(self, line: Line) -> None:
-        """A line reported already: a block below it, or a chain that it may continue, is not complained of."""
-        top = self.stack[-1]
-        top.is_chain_open, top.chain = True, []
-        if line.tokens[-1].type == "COLON" or line.tokens[0].type in ("FOR", "IF", "ELIF", "ELSE"):
-            self.open_block(None, "", line, is_faulty=True)
 
     def take_header(self, line: Line, parsed: ParsedLine, header: BlockHeader) -> None:
         if parsed.word in ("elif", "else"):
@@ -108,10 +108,10 @@ class _Assembler:
             self.place(parsed.statements)
             self.close_block()
 
-    def open_block(self, header: BlockHeader | None, word: str, line: Line, is_faulty: bool = False) -> None:
+    def open_block(self, header: BlockHeader, word: str, line: Line) -> None:
         if len(self.stack) > MAX_BLOCKS:
-            raise SizeFault(f"blocks are nested more than {MAX_BLOCKS} deep", line.tokens[0].span, hint="use fewer")
-        self.stack.append(_Block(header, word, line.indent, None, is_faulty))
+            raise SizeFault(f"blocks are nested more than {MAX_BLOCKS} deep", line.tokens[0].span)
+        self.stack.append(_Block(header, word, line.indent, None))
 
     def close_block(self) -> None:
         self.close_chain()
@@ -131,9 +131,8 @@ class _Assembler:
             self.stack[-1].body.append(filled)
 
     def refuse_empty(self, block: _Block, header: BlockHeader) -> None:
-        span = header.span
         hint = f"indent at least one statement below '{block.word}'"
-        self.faults.append(SyntaxFault(f"'{block.word}' has no block", span, hint=hint))
+        self.refuse(f"'{block.word}' has no block", header.span, hint)
         self.stack[-1].is_chain_open, self.stack[-1].chain = True, []
 
     # ---- if, elif, else

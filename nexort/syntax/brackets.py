@@ -193,7 +193,8 @@ class _Joiner:
         else:
             frame = self.frames.pop()
             if OPENERS[frame.kind] != token.type:
-                self.fail(f"{token.shown} cannot close {frame.token.shown}", token, also=frame.token)
+                hint = f"close {frame.token.shown} first"
+                self.fail(f"{token.shown} cannot close {frame.token.shown}", token, also=frame.token, hint=hint)
         self.put(token)
 
     def take_left(self, token: Token) -> None:
@@ -204,10 +205,7 @@ class _Joiner:
 
     def take_bar(self, token: Token) -> None:
         frame = self.frames[-1] if self.frames else None
-        if self.items and frame is not None and self.items[-1] is frame.token and frame.kind == "BRA":
-            self.put(token)  # `<|y>`: the grammar misses the operand
-            frame.bars += 1
-        elif not self.has_operand and not (frame is not None and frame.kind == "CROSS"):
+        if not self.has_operand and not (frame is not None and frame.kind == "CROSS"):
             self.push("KETOPEN", token)
         elif frame is None or frame.kind in OPENERS:
             self.refuse_bar(token)
@@ -254,8 +252,11 @@ class _Joiner:
             return
         span = frame.token.span.join(token.span)
         hint = "an outer product is |x><y|, an inner product <x|y>; the vector itself is x"
-        self.line_faults.append(SyntaxFault("a ket alone", span, hint=hint))
         self.frames.pop()
+        around = self.frames[-1].token if self.frames else None
+        if around is not None and around.type == "BRA" and around.end == frame.token.start:
+            self.fail("nothing stands between '<' and '|'", around, hint="an inner product is <x|y>")
+        self.line_faults.append(SyntaxFault("a ket alone", span, hint=hint))
         self.put(token, "KET")
 
     def compare(self, token: Token) -> None:
@@ -305,11 +306,10 @@ class _Joiner:
         before = self.code_before()
         less = next((item for item in reversed(self.items) if item.text == "<" and item.type == "COMPARE"), None)
         if less is not None:
-            self.fail("after an operand '<' compares, so this '|' stands alone", token,
-                      hint="products need '*': write 2 * <x|y>")  # fmt: skip
+            self.fail("'<' after an operand compares, and opens no bra-ket", less, hint="products need '*': 2 * <x|y>")
         elif before is not None and self.looks_like_ket():
-            hint = f"products need '*': write {before.span.text} * |…><…|"
-            self.fail(f"a '*' is missing between {before.shown} and the ket", token, hint=hint)
+            factor = before.span.text if before.type in ("NAME", "NUMBER") else "…"
+            self.fail("a '*' is missing before this ket", token, hint=f"products need '*': {factor} * |x><y|")
         else:
             self.fail("this '|' belongs to no bra-ket", token, hint="write <x|y>, <x|T|y> or |x><y|; for logic 'or'")
         self.put(token)

@@ -51,6 +51,10 @@ def _name(child: object) -> ast.Name:
     return ast.Name(span=token.span, id=token.text)
 
 
+def _comparator(child: object) -> ast.Comparator:
+    return cast(ast.Comparator, cast(Token, child).text)
+
+
 def _exprs(children: Sequence[object]) -> tuple[ast.Expr, ...]:
     """The expressions among children, without the commas and brackets."""
     return tuple(cast(ast.Expr, child) for child in children if not isinstance(child, Token))
@@ -200,10 +204,12 @@ class Builder:
         return ast.Logical(span=_span(children), operator=operator, left=left, right=right)
 
     def compare(self, children: list[object]) -> ast.Compare:
-        signs = [cast(ast.Comparator, cast(Token, child).text) for child in children[1::2]]
-        parts = [cast(ast.Expr, child) for child in children[0::2]]
-        rest: tuple[tuple[ast.Comparator, ast.Expr], ...] = tuple(zip(signs, parts[1:], strict=True))
-        return ast.Compare(span=_span(children), first=parts[0], rest=rest)
+        first = cast(ast.Expr, children[0])
+        rest = tuple(
+            (_comparator(sign), cast(ast.Expr, operand))
+            for sign, operand in zip(children[1::2], children[2::2], strict=True)
+        )
+        return ast.Compare(span=_span(children), first=first, rest=rest)
 
     def subscript(self, children: list[object]) -> ast.Subscript:
         indices = _exprs(children[1:])

@@ -6,6 +6,8 @@ of statements, at last what the grammar expected.  Each rule looks at a `Stumble
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from nexort.errors import SyntaxFault, suggest
 from nexort.syntax.habits import HABIT_RULES
 from nexort.syntax.stumble import Rule, Stumble
@@ -33,8 +35,8 @@ def explain(stumble: Stumble) -> SyntaxFault:
 def _reserved_word(stumble: Stumble) -> SyntaxFault | None:
     """`in = 3`, `vector as`, `x = for + 1`."""
     found, before = stumble.found, stumble.before
-    is_bound = found.type in ("EQUAL", "UPDATE") and before is not None and before is stumble.first
-    if is_bound and before.type in _WORDS:
+    is_binding = found.type in ("EQUAL", "UPDATE")
+    if is_binding and before is not None and before is stumble.first and before.type in _WORDS:
         found = before
     elif found.type not in _WORDS or not stumble.wants("NAME") or (stumble.is_at_start and found.type in _HEADERS):
         return None
@@ -68,6 +70,9 @@ def _expression_alone(stumble: Stumble) -> SyntaxFault | None:
     equals = next((token for token in tokens if token.text == "=="), None)
     if equals is not None:
         return SyntaxFault("'==' compares, and binds nothing", equals.span, hint="to bind a name write '='")
+    less = next((token for token, after in pairwise(tokens) if token.text == "<" and after.text == "-"), None)
+    if less is not None:
+        return SyntaxFault("'<' compares, and binds nothing", less.span, hint="to bind a name write '='")
     text = stumble.text_of(tokens)
     shown = text if len(text) <= 30 and "\n" not in text else "…"
     hint = f"bind it, y = {shown}, or show it, output {shown}"
@@ -119,7 +124,7 @@ def _missing_operand(stumble: Stumble) -> SyntaxFault | None:
     if not stumble.wants_operand:
         return None
     if before is None or stumble.is_at_start:
-        return SyntaxFault(f"a statement cannot begin with {found.shown}", found.span, hint="begin with a name")
+        return SyntaxFault(f"a statement cannot begin with {found.shown}", found.span, hint="remove it")
     hint = ""
     if found.type == "LBRACE":
         hint = "braces name the width axes of what stands before them: x{i}"
@@ -188,8 +193,8 @@ def _explain_plainly(stumble: Stumble) -> SyntaxFault:
     if stumble.wants("MUL"):
         closing = [word for word in wanted if word in ("')'", "']'", "'}'", "','", "':'", "'>'", "'..'", "'='")]
         wanted = ["an operator", *(closing or ["the end of the statement"])]
-    elif not wanted:
-        wanted = ["the end of the line"]
+    elif stumble.wants(END):
+        wanted.append("the end of the statement")
     after = f" after {before.shown}" if before is not None else ""
     return SyntaxFault(f"expected {' or '.join(wanted)}{after}, found {found.shown}", found.span)
 

@@ -39,10 +39,14 @@ def _point(stumble: Stumble) -> SyntaxFault | None:
     return SyntaxFault(f"'{span.text}' follows a name", span, hint=hint)
 
 
-def _colon_in_brackets(stumble: Stumble) -> SyntaxFault | None:
-    """Slices `x[1:2]`, dictionaries `{a: 1}`."""
-    inside = stumble.inside
-    if stumble.found.type != "COLON" or inside is None:
+def _misplaced_colon(stumble: Stumble) -> SyntaxFault | None:
+    """Slices `x[1:2]`, dictionaries `{a: 1}`, `x := 1`."""
+    inside, after = stumble.inside, stumble.after
+    if stumble.found.type != "COLON":
+        return None
+    if after is not None and after.type == "EQUAL" and after.start == stumble.found.end:
+        return SyntaxFault("':=' is not an operator", stumble.found.span.join(after.span), hint="write '='")
+    if inside is None:
         return None
     hint = "an index that runs over all is a free name: y[a] = x[a]; sum[k](…) reduces over k"
     if inside.type == "LSQB":
@@ -152,7 +156,7 @@ def _declaration_brackets(stumble: Stumble) -> SyntaxFault | None:
 HABIT_RULES: tuple[Rule, ...] = (
     _foreign_operator,
     _point,
-    _colon_in_brackets,
+    _misplaced_colon,
     _word_in_expression,
     _loop_without_range,
     _function_definition,

@@ -19,7 +19,7 @@ from nexort.syntax.tokens import COMMENT, FIXED_TYPES, HARD_KEYWORDS, Token
 NEWLINE = "NEWLINE"
 
 _PATTERN = re.compile(
-    r"""(?P<SPACE>(?:[ \t\f]|\r(?=\n|\Z))+)
+    r"""(?P<SPACE>(?:[ \t]|\r(?=\n|\Z))+)
       | (?P<WORD>[^\W\d][\w\u0300-\u036f]*)
       | (?P<NUMBER>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
       | (?P<SIGN>\.\.|\*\*|//|[-+*/<=!]=|[-+*/@%^()\[\]{}'=,:;~<>|.])
@@ -110,6 +110,10 @@ def _check_letters(text: str, name: str, span: Span) -> Iterator[SyntaxFault]:
             yield SyntaxFault(
                 f"the super- or subscript '{char}' cannot be part of a name", place, hint=_script_hint(text[:at], char)
             )
+        elif unicodedata.category(char) == "Lm" or char == "ǀ":
+            place = Span(span.source, span.start + at, span.start + at + 1)
+            hint = "signs are typed on the keyboard: ^ for a power, ' for a transpose, | for a bra-ket"
+            yield SyntaxFault(f"'{char}' looks like a sign, and cannot be part of a name", place, hint=hint)
     if not re.fullmatch(r"[^\W\d]\w*", name):
         yield SyntaxFault(f"'{text}' is not a name", span, hint="names are made of letters, digits and '_'")
 
