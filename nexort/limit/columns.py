@@ -1,0 +1,150 @@
+"""Orthonormal rows over N samples: the linear algebra under width spaces and the sides of matrices.
+
+A ket is a row of N samples.  The inner product is ⟨x⎸y⟩ = (1/N) Σ_α x_α y_α, so k kets are an array (k, N) and their
+Gram matrix is X Yᵀ / N.
+
+| symbol | code | shape |
+|---|---|---|
+| Q, an orthonormal basis, Q Qᵀ / N = 1 | `Basis.rows` | (rank, N) |
+| C, coordinates of X = C Q | `Basis.coordinates(X)` | (k, rank) |
+
+Everything is products of matrices (BLAS-3), except the search for dependent rows inside one batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from nexort.engine.arrays import Array
+from nexort.limit.products import Products
+
+TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
+"""A row is dependent when its part outside the basis is smaller than this, relative to its own norm."""
+
+_SAFE_PIVOT = 1e-3
+_FIRST_CAPACITY = 16
+
+
+class Rows:
+    """A (count, N) array that grows at the bottom; room is doubled, so that appending costs O(1) copies a row."""
+
+    def __init__(self, samples: int, dtype: Any = np.float64, capacity: int = _FIRST_CAPACITY) -> None:
+        self._store: Array = np.empty((max(capacity, 1), samples), dtype)
+        self.count = 0
+
+    @property
+    def samples(self) -> int:
+        return self._store.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._store.dtype
+
+    @property
+    def array(self) -> Array:
+        """All rows, (count, N): a view, valid until the next `append`."""
+        return self._store[: self.count]
+
+    def append(self, rows: Array) -> Array:
+        """Copies `rows` (k, N) below the others and returns them where they now are."""
+        needed = self.count + len(rows)
+        if needed > len(self._store):
+            store = np.empty((max(needed, 2 * len(self._store)), self.samples), self.dtype)
+            store[: self.count] = self.array
+            self._store = store
+        self._store[self.count : needed] = rows
+        self.count = needed
+        return self._store[needed - len(rows) : needed]
+
+
+class Basis:
+    """An orthonormal basis of the span of all rows given to `extend` or `adopt`."""
+
+    def __init__(
+        self,
+        samples: int,
+        dtype: Any = np.float64,
+        *,
+        capacity: int = _FIRST_CAPACITY,
+        products: Products | None = None,
+    ) -> None:
+        self._rows = Rows(samples, dtype, capacity)
+        self._products = products or Products()
+        self.tolerance = TOLERANCE[self._rows.dtype]
+
+    @property
+    def rows(self) -> Array:
+        return self._rows.array
+
+    @property
+    def rank(self) -> int:
+        return self._rows.count
+
+    @property
+    def samples(self) -> int:
+        return self._rows.samples
+
+    def coordinates(self, X: Array) -> Array:
+        """C = X Qᵀ / N, (k, rank)."""
+        return self._products.inner(X, self.rows)
+
+    def outside(self, X: Array) -> Array:
+        """X − C Q: the part of each row orthogonal to the basis, to rounding relative to the row itself."""
+        return self._products.combine(-self.coordinates(X), self.rows, start=X)
+
+    def extend(self, X: Array, room: int | None = None) -> Array:
+        """Adds an orthonormal basis of what X (k, N) has outside the basis, `room` rows at most; returns those rows."""
+        fresh = independent_rows(self.outside(unit_rows(X)), self.tolerance)[:room]
+        return self.adopt(orthonormal_rows(self.outside(fresh)))
+
+    def adopt(self, Q: Array) -> Array:
+        """Adds rows that are orthonormal and orthogonal to the basis already."""
+        return self._rows.append(Q)
+
+
+def unit_rows(X: Array) -> Array:
+    """The nonzero rows of X, each divided by its norm (its largest entry first, so that squares stay in range)."""
+    largest = np.abs(X).max(axis=1, initial=0)
+    rows = X[largest > 0] / largest[largest > 0, None]
+    return rows / np.sqrt(np.mean(np.square(rows), axis=1, keepdims=True))
+
+
+def orthonormal_rows(X: Array) -> Array:
+    """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E with L Lᵀ = X Xᵀ / N, L_ii > 0.
+
+    Done twice, since the Gram matrix squares the condition of X.
+    """
+    rows = X
+    for _ in range(2 if len(X) else 0):
+        L = np.linalg.cholesky(rows @ rows.T / X.shape[1])
+        rows = solve_triangular(L, rows, lower=True, check_finite=False)
+    return rows
+
+
+def independent_rows(R: Array, tolerance: float) -> Array:
+    """An orthonormal basis (rank, N) of rows R (k, N) up to `tolerance`: each row is within it of the span.
+
+    Gram–Schmidt in the order of the rows (QR with positive diagonal, so the basis is a continuous function of rows of
+    full rank); where rows depend on others, of a well-conditioned choice of them (QR with pivoting).
+    """
+    norms = np.sqrt(np.mean(np.square(R), axis=1))
+    kept = R[norms > tolerance]
+    if not len(kept):
+        return kept
+    scale = np.sqrt(R.shape[1])
+    columns, factor = np.linalg.qr(kept.T / scale)
+    if np.abs(np.diagonal(factor)).min() <= _SAFE_PIVOT or len(kept) > len(factor):
+        turn, factor = np.linalg.qr(factor[:, _pivot_columns(factor, tolerance)])
+        columns = columns @ turn
+    return np.ascontiguousarray((columns * (np.sign(np.diagonal(factor)) * scale)).T)
+
+
+def _pivot_columns(T: Array, tolerance: float) -> Array:
+    """Which columns of T (m, k), in their order, span the others up to `tolerance`."""
+    factored: Any = qr(T, mode="r", pivoting=True, check_finite=False)
+    factor, order = factored
+    rank = np.count_nonzero(np.abs(np.diagonal(factor)) > tolerance)
+    return np.sort(order[:rank])

@@ -1,0 +1,51 @@
+"""The two products that the limit backend spends its time in, in blocks on all threads.
+
+The block length depends on shapes only, so results are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nexort.engine.arrays import Array
+
+ForEach: TypeAlias = Callable[[Callable[[int], object], int], None]
+"""Runs task(0), …, task(count − 1), in any order and on any threads."""
+
+BLOCK = 512
+
+
+def run_in_turn(task: Callable[[int], object], count: int) -> None:
+    for k in range(count):
+        task(k)
+
+
+class Products:
+    """Inner products and combinations of rows over N samples."""
+
+    def __init__(self, for_each: ForEach = run_in_turn) -> None:
+        self._for_each = for_each
+
+    def inner(self, X: Array, Y: Array) -> Array:
+        """X Yᵀ / N: the inner products ⟨x⎸y⟩ of the rows of X (k, N) and of Y (r, N), an array (k, r)."""
+        scaled = X / np.asarray(X.shape[1], X.dtype)
+        return self._by_columns(len(X), len(Y), X.dtype, lambda part: scaled @ Y[part].T)
+
+    def combine(self, C: Array, Y: Array, *, start: Array | None = None) -> Array:
+        """C Y (+ `start`): combinations (k, N) of the rows of Y (r, N) with coefficients C (k, r)."""
+        if start is None:
+            return self._by_columns(len(C), Y.shape[1], Y.dtype, lambda part: C @ Y[:, part])
+        return self._by_columns(len(C), Y.shape[1], Y.dtype, lambda part: start[:, part] + C @ Y[:, part])
+
+    def _by_columns(self, rows: int, columns: int, dtype: Any, make: Callable[[slice], Array]) -> Array:
+        result = np.empty((rows, columns), dtype)
+
+        def block(b: int) -> None:
+            part = slice(b * BLOCK, (b + 1) * BLOCK)
+            result[:, part] = make(part)
+
+        self._for_each(block, -(-columns // BLOCK))
+        return result
