@@ -1,0 +1,53 @@
+"""NEXORT from Python: programs, what they are computed with, and results with their errors.
+
+`load` and `compile` give a `Program`; `.run` and `.limit` give results indexed by output name.  Only the options are
+imported at once (the command line is made of their fields); the rest, which needs NumPy, on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nexort.api.options import CheckOptions, LimitOptions, RunOptions, refuse_unbuilt
+
+if TYPE_CHECKING:
+    from nexort.api.check import CheckReport
+    from nexort.api.files import check_writable, read_source, write_text
+    from nexort.api.program import Interrupted, Program, compile, load, load_source
+    from nexort.api.results import LimitOutput, LimitResults, Results, RunOutput, RunResults
+
+__all__ = [
+    "CheckOptions",
+    "CheckReport",
+    "Interrupted",
+    "LimitOptions",
+    "LimitOutput",
+    "LimitResults",
+    "Program",
+    "Results",
+    "RunOptions",
+    "RunOutput",
+    "RunResults",
+    "check_writable",
+    "compile",
+    "load",
+    "load_source",
+    "read_source",
+    "refuse_unbuilt",
+    "write_text",
+]
+
+_MODULES = {
+    "check": ("CheckReport",),
+    "files": ("check_writable", "read_source", "write_text"),
+    "program": ("Interrupted", "Program", "compile", "load", "load_source"),
+    "results": ("LimitOutput", "LimitResults", "Results", "RunOutput", "RunResults"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"nexort.api.{module}"), name)
+    raise AttributeError(f"module 'nexort.api' has no attribute {name!r}")

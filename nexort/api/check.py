@@ -1,0 +1,165 @@
+"""What `check` says of a program before anything is computed: its interface, its graph and its cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from nexort.api.compute import verify_scalar
+from nexort.api.memory import format_bytes
+from nexort.api.options import CheckOptions
+from nexort.graph import Apply, Data, Graph, MatMul
+from nexort.syntax import ast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """An output, parameter or data array: what it is and where it comes from."""
+
+    name: str
+    shape: tuple[int, ...] | None
+    source: str
+
+    def line(self) -> str:
+        shape = f"[{', '.join(map(str, self.shape))}]" if self.shape else ""
+        return f"  {self.name}{shape}: {self.source}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one repetition of a computation needs. `columns`: upper bound per matrix side, for the limit only."""
+
+    mode: str
+    size: int
+    bytes: int
+    flops: float
+    seconds: float
+    columns: int | None = None
+
+    def line(self) -> str:
+        each, size = ("trial", "width") if self.mode == "run" else ("replicate", "samples")
+        columns = f", up to {self.columns} columns" if self.columns is not None else ""
+        cost = f"{format_bytes(self.bytes)}, {self.flops / 1e9:.3g} GFlop, about {self.seconds:.2g} s"
+        return f"  {self.mode} --{size} {self.size}: {cost} for each {each}{columns}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """The report; prints as text, `to_dict` gives what `--json` prints."""
+
+    program: str
+    outputs: tuple[Quantity, ...]
+    params: tuple[Quantity, ...]
+    data: tuple[Quantity, ...]
+    nodes: Mapping[str, int]
+    products: int
+    """Applications of an operator to a vector or multi-vector."""
+    tensors: int
+    """Values of order 2 or more in the graph, before those that need not be formed are taken apart."""
+    costs: tuple[Cost, ...]
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        from nexort import __version__
+
+        return {"nexort": __version__, "mode": "check", **asdict(self)}
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.program}: no errors"
+        for title, quantities in (("outputs", self.outputs), ("params", self.params), ("data", self.data)):
+            if quantities:
+                yield title
+                yield from (quantity.line() for quantity in quantities)
+        yield "graph"
+        kinds = ", ".join(f"{number} {kind}" for kind, number in self.nodes.items())
+        yield f"  {sum(self.nodes.values())} nodes: {kinds}"
+        yield f"  {self.products} products with an operator, {self.tensors} values of order 2 or more"
+        yield "cost"
+        yield from (cost.line() for cost in self.costs)
+        yield from (f"warning: {warning}" for warning in self.warnings)
+
+
+def build_report(
+    tree: ast.Program,
+    graph: Graph,
+    settings: Mapping[str, int | float],
+    data: str | None,
+    replaced: frozenset[str],
+    options: CheckOptions,
+) -> CheckReport:
+    """`replaced` are the names that `data` holds. Raises NotBuiltFault, ComputationFault as `run` would."""
+    verify_scalar(graph)
+    limit_cost, warnings = _limit_cost(graph, options)
+    run_cost = () if options.width is None else (_run_cost(graph, options.width, options),)
+    kinds = Counter(type(node).__name__ for node in graph.order)
+    return CheckReport(
+        program=tree.source.name,
+        outputs=tuple(_outputs(graph)),
+        params=tuple(_params(tree, settings)),
+        data=tuple(_data(tree, graph, data, replaced)),
+        nodes=dict(kinds.most_common()),
+        products=sum(isinstance(node, Apply | MatMul) for node in graph.order),
+        tensors=sum(node.type.order >= 2 and not node.type.is_operator for node in graph.order),
+        costs=(*run_cost, limit_cost),
+        warnings=warnings,
+    )
+
+
+def _outputs(graph: Graph) -> Iterator[Quantity]:
+    for output in graph.outputs:
+        kind = output.nodes[0].type if output.nodes else None
+        shape = (*output.loops, *(kind.shape if kind else ()))
+        noun = kind.noun if kind else "scalar"
+        yield Quantity(name=output.name, shape=shape, source=f"family of {noun}s" if shape else noun)
+
+
+def _params(tree: ast.Program, settings: Mapping[str, int | float]) -> Iterator[Quantity]:
+    bindings = [binding for stmt in tree.body if isinstance(stmt, ast.Param) for binding in stmt.bindings]
+    for binding in bindings:
+        name = binding.name.id
+        written = binding.value.span.text if binding.value is not None else "no value"
+        value = f"{settings[name]:g} (--set; the program has {written})" if name in settings else written
+        yield Quantity(name=name, shape=None, source=value)
+    for name in settings.keys() - {binding.name.id for binding in bindings}:
+        yield Quantity(name=name, shape=None, source=f"{settings[name]:g} (--set)")
+
+
+def _data(tree: ast.Program, graph: Graph, data: str | None, replaced: frozenset[str]) -> Iterator[Quantity]:
+    shapes = {node.name: node.type.shape for node in graph.order if isinstance(node, Data)}
+    for item in (item for stmt in tree.body if isinstance(stmt, ast.Data) for item in stmt.items):
+        name = item.name.id
+        if name in replaced:
+            source = f"from {data}"
+        else:
+            source = item.standin.span.text if item.standin is not None else "no array"
+        unused = "" if name in shapes else " (no output needs it)"
+        yield Quantity(name=name, shape=shapes.get(name), source=f"{source}{unused}")
+
+
+def _run_cost(graph: Graph, width: int, options: CheckOptions) -> Cost:
+    from nexort.finite import FiniteRun
+
+    estimate = FiniteRun(graph, width=width, dtype=options.dtype, init="gaussian", seed=0).estimate
+    return Cost(mode="run", size=width, bytes=estimate.bytes, flops=estimate.flops, seconds=estimate.seconds)
+
+
+def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, ...]]:
+    from nexort.limit import LimitRun
+
+    run = LimitRun(graph, samples=options.samples, seed=0, dtype=options.dtype)
+    estimate = run.estimate
+    cost = Cost(
+        mode="limit",
+        size=options.samples,
+        bytes=estimate.bytes,
+        flops=estimate.flops,
+        seconds=estimate.seconds,
+        columns=getattr(estimate, "columns", None),
+    )
+    return cost, tuple(run.warnings)

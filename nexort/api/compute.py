@@ -1,0 +1,176 @@
+"""The driver's second half: a graph and options to results, one repetition after the other.
+
+Repetition k depends on the seed and k alone, so that what is finished when the user interrupts is a whole result of
+fewer repetitions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexort.api.memory import refuse_too_large
+from nexort.api.options import LimitOptions, RunOptions
+from nexort.api.results import LimitOutput, LimitResults, RunOutput, RunResults, count
+from nexort.errors import ComputationFault, FaultGroup, NotBuiltFault
+from nexort.graph import Graph, Output
+
+Arrays = Mapping[str, NDArray[np.float64]]
+Progress = Callable[[int, int, float], None]
+"""progress(index of the repetition, number of repetitions, fraction of this one that is done)."""
+Steps = Callable[[int, int], None]
+Result = TypeVar("Result", RunResults, LimitResults)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a computation. `results` are those of the finished repetitions, None if there are none."""
+
+    def __init__(self, results: RunResults | LimitResults | None) -> None:
+        super().__init__("interrupted")
+        self.results = results
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What the repetitions gave: their outputs in order, and how it ended."""
+
+    finished: Sequence[Arrays]
+    seconds: float
+    is_interrupted: bool
+    warnings: tuple[str, ...]
+
+    def stack(self, name: str) -> NDArray[np.float64]:
+        return np.stack([np.asarray(arrays[name], dtype=np.float64) for arrays in self.finished])
+
+
+def compute_run(
+    graph: Graph, options: RunOptions, config: Mapping[str, Any], name: str, progress: Progress | None
+) -> RunResults:
+    """Independent trials at width n."""
+    from nexort.finite import FiniteRun
+
+    verify_scalar(graph)
+    run = FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
+    refuse_too_large(run.estimate.bytes, "lower --width")
+    work = _repeat(graph, run.trial, options.trials, RunResults.repeat, progress)
+    return _finish(
+        work,
+        lambda: RunResults(
+            program=name,
+            config=config,
+            outputs={output.name: RunOutput(values=work.stack(output.name)) for output in graph.outputs},
+            seconds=work.seconds,
+            warnings=work.warnings,
+        ),
+    )
+
+
+def compute_limit(
+    graph: Graph, options: LimitOptions, config: Mapping[str, Any], name: str, progress: Progress | None
+) -> LimitResults:
+    """Independent replicates of the sampled limit."""
+    from nexort.limit import LimitRun
+
+    verify_scalar(graph)
+    run = LimitRun(graph, samples=options.samples, seed=options.seed, dtype=options.dtype)
+    refuse_too_large(run.estimate.bytes, "lower --samples")
+    work = _repeat(graph, run.replicate, options.replicates, LimitResults.repeat, progress)
+    return _finish(
+        work,
+        lambda: LimitResults(
+            program=name,
+            config=config,
+            outputs={output.name: _limit_output(work, output.name, options.samples) for output in graph.outputs},
+            seconds=work.seconds,
+            warnings=(*work.warnings, *run.warnings),
+        ),
+    )
+
+
+def _limit_output(work: _Work, name: str, samples: int) -> LimitOutput:
+    from nexort.limit import estimate_limit
+
+    found = estimate_limit(work.stack(name), samples)
+    return LimitOutput(
+        value=np.asarray(found.value),
+        stderr=np.asarray(found.stderr),
+        ci95=found.ci95,
+        method=found.method,
+        values=found.by_replicate,
+    )
+
+
+def verify_scalar(graph: Graph) -> None:
+    """Raises NotBuiltFault for outputs with a width axis (of a vector, its distribution)."""
+    faults = [
+        NotBuiltFault(
+            f"output {output.name!r} is a {output.nodes[0].type.noun}; the distribution of a vector is not built yet",
+            output.span,
+            hint="output a scalar of it, such as avg(x) or <x|x>",
+        )
+        for output in graph.outputs
+        if any(node.type.order or node.type.is_operator for node in output.nodes)
+    ]
+    if faults:
+        raise faults[0] if len(faults) == 1 else FaultGroup(faults)
+
+
+def _repeat(
+    graph: Graph, compute: Callable[[int, Steps | None], Arrays], total: int, noun: str, progress: Progress | None
+) -> _Work:
+    start = time.perf_counter()
+    finished: list[Arrays] = []
+    is_interrupted = False
+    try:
+        for k in range(total):
+            arrays = compute(k, _steps(progress, k, total))
+            verify_finite(graph.outputs, arrays, f"{noun} {k}")
+            finished.append(arrays)
+            if progress is not None:
+                progress(k, total, 1.0)
+    except KeyboardInterrupt:
+        is_interrupted = True
+    except MemoryError:
+        raise ComputationFault("out of memory", hint="`nexort check` states the memory needed") from None
+    seconds = time.perf_counter() - start
+    warnings = _warnings(len(finished), total, noun, is_interrupted)
+    return _Work(finished=finished, seconds=seconds, is_interrupted=is_interrupted, warnings=warnings)
+
+
+def _steps(progress: Progress | None, k: int, total: int) -> Steps | None:
+    if progress is None:
+        return None
+    return lambda done, steps: progress(k, total, done / steps if steps else 1.0)
+
+
+def _finish(work: _Work, build: Callable[[], Result]) -> Result:
+    """The result, returned or, after Ctrl-C, raised."""
+    results = build() if work.finished else None
+    if work.is_interrupted or results is None:
+        raise Interrupted(results)
+    return results
+
+
+def _warnings(finished: int, total: int, noun: str, is_interrupted: bool) -> tuple[str, ...]:
+    warnings: list[str] = []
+    if is_interrupted:
+        warnings.append(f"interrupted: {finished} of {count(total, noun)} finished")
+    if finished == 1:
+        warnings.append(f"one {noun} has no standard error: use --{noun}s 2 or more")
+    return tuple(warnings)
+
+
+def verify_finite(outputs: Sequence[Output], arrays: Arrays, where: str) -> None:
+    """Raises ComputationFault for the first output that holds an infinite or undefined number."""
+    for output in outputs:
+        faulty = np.argwhere(~np.isfinite(arrays[output.name]))
+        if len(faulty):
+            index = tuple(int(i) for i in faulty[0])
+            value = arrays[output.name][index]
+            element = f"{output.name}[{', '.join(map(str, index))}]" if index else output.name
+            raise ComputationFault(f"{element} is not finite: {value} in {where}", output.span)

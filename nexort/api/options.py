@@ -1,0 +1,139 @@
+"""What a computation is asked for.
+
+A field is a command-line flag and a keyword of `Program.run` or `Program.limit`, and is echoed into the result's
+`config`.  Its metadata holds what the flag's help says and the bound that its value must keep; the bounds are checked
+here, once for both doors.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from nexort.errors import UsageFault, suggest
+
+Init = Literal["gaussian", "rademacher", "uniform"]
+Dtype = Literal["float64", "float32"]
+Device = Literal["cpu", "gpu"]
+Method = Literal["auto", "particles", "exact"]
+
+
+def _whole(minimum: int, help: str) -> dict[str, Any]:
+    return {"minimum": minimum, "help": help}
+
+
+def _choice(choices: Any, help: str) -> dict[str, Any]:
+    return {"choices": get_args(choices), "help": help}
+
+
+SEED = _whole(0, "root of all random numbers")
+DTYPE = _choice(Dtype, "arithmetic")
+DEVICE = _choice(Device, "where to compute (gpu: not built yet)")
+
+
+class _Options:
+    """Checks every field against its metadata; subclasses are frozen dataclasses."""
+
+    def __post_init__(self) -> None:
+        for option in fields(self):  # pyright: ignore[reportArgumentType]
+            value = _check_option(option, getattr(self, option.name))
+            object.__setattr__(self, option.name, value)
+        self._refuse_unbuilt()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field with its value, for the `config` of a result."""
+        return {option.name: getattr(self, option.name) for option in fields(self)}  # pyright: ignore[reportArgumentType]
+
+    def _refuse_unbuilt(self) -> None:
+        if getattr(self, "device", "cpu") != "cpu":
+            raise refuse_unbuilt("--device gpu", "leave it out: computations run on the CPU's cores")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(_Options):
+    """`nexort run`: independent networks of width n."""
+
+    width: int = field(metadata=_whole(1, "the width n"))
+    trials: int = field(default=10, metadata=_whole(1, "independent draws of the initial values"))
+    seed: int = field(default=0, metadata=SEED)
+    init: Init = field(default="gaussian", metadata=_choice(Init, "entries of initial matrices (same variance)"))
+    dtype: Dtype = field(default="float64", metadata=DTYPE)
+    device: Device = field(default="cpu", metadata=DEVICE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitOptions(_Options):
+    """`nexort limit`: the limit n → ∞, from samples of the kets."""
+
+    samples: int = field(default=4096, metadata=_whole(2, "samples of each ket"))
+    replicates: int = field(default=8, metadata=_whole(1, "independent repetitions, for the standard error"))
+    seed: int = field(default=0, metadata=SEED)
+    tol: float | None = field(
+        default=None, metadata={"help": "work until every standard error is below it (not built yet)"}
+    )
+    method: Method = field(default="auto", metadata=_choice(Method, "auto is particles until exact is built"))
+    dtype: Dtype = field(default="float64", metadata=DTYPE)
+    device: Device = field(default="cpu", metadata=DEVICE)
+
+    def _refuse_unbuilt(self) -> None:
+        super()._refuse_unbuilt()
+        if self.method == "exact":
+            raise refuse_unbuilt("--method exact", "use --method particles")
+        if self.tol is not None:
+            raise refuse_unbuilt("--tol", "raise --samples and --replicates; the table shows the error reached")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(_Options):
+    """`nexort check`: the sizes whose cost is estimated."""
+
+    width: int | None = field(default=None, metadata=_whole(1, "estimate `run` at this width"))
+    samples: int = field(default=4096, metadata=_whole(2, "estimate `limit` with so many samples"))
+    dtype: Dtype = field(default="float64", metadata=DTYPE)
+
+
+def refuse_unbuilt(what: str, instead: str) -> UsageFault:
+    """The refusal of a part of the command line that this version does not have."""
+    return UsageFault(f"{what} is not built yet in this version of NEXORT", hint=instead)
+
+
+def _check_option(option: Field[Any], value: Any) -> Any:
+    choices = option.metadata.get("choices")
+    if choices is not None:
+        return _check_choice(option.name, value, choices)
+    if value is None and option.default is None:
+        return None
+    if "minimum" in option.metadata:
+        return _check_whole(option.name, value, option.metadata["minimum"])
+    return _check_tolerance(option.name, value)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        hint = suggest(str(value), choices)
+        raise UsageFault(f"{name} must be one of {', '.join(choices)}, not {value!r}", hint=hint)
+    return value
+
+
+def _check_whole(name: str, value: Any, minimum: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UsageFault(f"{name} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool):
+        raise UsageFault(f"{name} must be a whole number, not {value!r}")
+    if number < minimum:
+        raise UsageFault(f"{name} must be at least {minimum}, not {number}")
+    return number
+
+
+def _check_tolerance(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageFault(f"{name} must be a number, not {value!r}") from None
+    if not 0 < number < math.inf:
+        raise UsageFault(f"{name} must be positive and finite, not {number:g}")
+    return number

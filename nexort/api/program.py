@@ -1,0 +1,173 @@
+"""A program: read, parsed and elaborated, ready to be run at width n or taken to its limit.
+
+The stages, each of which `nexort` prints on its own: `read_source` → `parse` → `elaborate` → a backend.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, final
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nexort import elaborate, passes, syntax
+from nexort.api.check import CheckReport, build_report
+from nexort.api.compute import Interrupted, Progress, compute_limit, compute_run
+from nexort.api.files import read_source
+from nexort.api.options import CheckOptions, Device, Dtype, Init, LimitOptions, Method, RunOptions
+from nexort.errors import DataFault, UsageFault
+from nexort.graph import Graph
+from nexort.source import Source
+from nexort.syntax import ast
+
+if TYPE_CHECKING:
+    from nexort.api.results import LimitResults, RunResults
+
+__all__ = ["Interrupted", "Program", "compile", "load", "load_source"]
+
+DataSource = str | os.PathLike[str] | Mapping[str, ArrayLike]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """One program with its parameters and data fixed. Made by `load` and `compile`."""
+
+    source: Source
+    tree: ast.Program = field(repr=False)
+    graph: Graph = field(repr=False)
+    settings: Mapping[str, int | float]
+    """The parameters given from outside (`--set`)."""
+    data: str | None
+    """The file or, for arrays given from Python, the names that replace the program's stand-ins."""
+    arrays: Mapping[str, NDArray[np.float64]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def run(
+        self,
+        width: int,
+        *,
+        trials: int = RunOptions.trials,
+        seed: int = RunOptions.seed,
+        init: Init = RunOptions.init,
+        dtype: Dtype = RunOptions.dtype,
+        device: Device = RunOptions.device,
+        progress: Progress | None = None,
+    ) -> RunResults:
+        """Executes the program at width n in independent trials.
+
+        Each output has `.mean`, `.std`, `.stderr` (of the output's shape) and `.values` (trials, …).  Trial k depends
+        on `seed` and k alone.  Raises UsageFault (an option), NotBuiltFault (the program), ComputationFault (memory,
+        a value that is not finite), and Interrupted with the finished trials on Ctrl-C.
+        """
+        options = RunOptions(width=width, trials=trials, seed=seed, init=init, dtype=dtype, device=device)
+        return self.run_with(options, progress)
+
+    def limit(
+        self,
+        samples: int = LimitOptions.samples,
+        *,
+        replicates: int = LimitOptions.replicates,
+        seed: int = LimitOptions.seed,
+        tol: float | None = LimitOptions.tol,
+        method: Method = LimitOptions.method,
+        dtype: Dtype = LimitOptions.dtype,
+        device: Device = LimitOptions.device,
+        progress: Progress | None = None,
+    ) -> LimitResults:
+        """The limit n → ∞ of every output, by the Master Theorem (TP4b Theorem 2.6.10).
+
+        Each output has `.value`, `.stderr` (of the output's shape), `.ci95` (2, …) and `.method`.  Raises as `run`.
+        """
+        options = LimitOptions(
+            samples=samples, replicates=replicates, seed=seed, tol=tol, method=method, dtype=dtype, device=device
+        )
+        return self.limit_with(options, progress)
+
+    def run_with(self, options: RunOptions, progress: Progress | None = None) -> RunResults:
+        return compute_run(self.graph, options, self._echo(options), self.name, progress)
+
+    def limit_with(self, options: LimitOptions, progress: Progress | None = None) -> LimitResults:
+        return compute_limit(self.graph, options, self._echo(options), self.name, progress)
+
+    def check(
+        self,
+        *,
+        width: int | None = CheckOptions.width,
+        samples: int = CheckOptions.samples,
+        dtype: Dtype = CheckOptions.dtype,
+    ) -> CheckReport:
+        """Outputs, parameters, data and graph, with what `run` (at `width`) and `limit` would cost."""
+        return self.check_with(CheckOptions(width=width, samples=samples, dtype=dtype))
+
+    def check_with(self, options: CheckOptions) -> CheckReport:
+        return build_report(self.tree, self.graph, self.settings, self.data, frozenset(self.arrays), options)
+
+    def lower(self, *, paper: bool = False) -> str:
+        """The core program: MatMul, Nonlin, Moment, Tensor, TensorMoment; with `paper`, TP4b Definition 2.6.1's."""
+        return passes.lower_text(self.graph, paper=paper)
+
+    def _echo(self, options: RunOptions | LimitOptions) -> dict[str, Any]:
+        return {**options.to_dict(), "set": dict(self.settings), "data": self.data}
+
+
+def load(path: str | os.PathLike[str], /, *, data: DataSource | None = None, **params: float) -> Program:
+    """The program in the file `path`.
+
+    `data` is an .npz file or a mapping from names to arrays, in place of the program's stand-ins; `params` override
+    its `param`s.  Raises NexortError with the place in the text.
+    """
+    return load_source(read_source(os.fspath(path)), data=data, settings=params)
+
+
+def compile(text: str, /, *, data: DataSource | None = None, **params: float) -> Program:
+    """The program in a string; otherwise as `load`. Imports are found in the current folder and the library."""
+    return load_source(Source("<text>", text), data=data, settings=params)
+
+
+def load_source(source: Source, *, data: DataSource | None = None, settings: Mapping[str, float]) -> Program:
+    """The driver's first half: parse and elaborate."""
+    numbers = {normalize("NFKC", name): _number(name, value) for name, value in settings.items()}
+    arrays = _arrays(data)
+    tree = syntax.parse(source)
+    graph = elaborate.elaborate(tree, settings=numbers, data=arrays)
+    return Program(source=source, tree=tree, graph=graph, settings=numbers, data=_data_name(data), arrays=arrays)
+
+
+def _number(name: str, value: Any) -> int | float:
+    if isinstance(value, Integral | Real) and not isinstance(value, bool | np.bool):
+        return int(value) if isinstance(value, Integral) else float(value)
+    raise UsageFault(f"param {name} must be a finite number, not {value!r}")
+
+
+def _arrays(data: DataSource | None) -> dict[str, NDArray[np.float64]]:
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        return dict(elaborate.load_data(os.fspath(data)))
+    return {normalize("NFKC", name): _array(name, value) for name, value in data.items()}
+
+
+def _array(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise DataFault(f"data {name!r} is not an array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise DataFault(f"data {name!r} must hold real numbers, not {array.dtype}")
+    return array.astype(np.float64)
+
+
+def _data_name(data: DataSource | None) -> str | None:
+    if data is None:
+        return None
+    return ", ".join(data) if isinstance(data, Mapping) else os.fspath(data)

@@ -1,0 +1,220 @@
+"""Results: what a computation was asked for, and each output with its error.
+
+A result is a mapping from output names.  An output has shape (…), the static shape behind the loop axes; its raw
+values have shape (trials, …) or (replicates, …).
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexort.api.files import write_npz
+from nexort.api.table import Column, text_table
+from nexort.errors import suggest
+
+Array = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunOutput:
+    """One output of `run`. `values` has shape (trials, …); the statistics are over trials."""
+
+    values: Array
+
+    @property
+    def trials(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def mean(self) -> Array:
+        """(1/R) Σ x_r over the R trials."""
+        return np.asarray(self.values.mean(axis=0))
+
+    @cached_property
+    def std(self) -> Array:
+        """sqrt(Σ (x_r - mean)² / (R - 1)); NaN with one trial."""
+        if self.trials < 2:
+            return np.full(self.values.shape[1:], np.nan)
+        with np.errstate(over="ignore"):  # the spread of finite values near 1e308 is not finite: not known
+            return np.asarray(self.values.std(axis=0, ddof=1))
+
+    @cached_property
+    def stderr(self) -> Array:
+        """Standard error of `mean`, std / sqrt(R); NaN with one trial."""
+        return np.asarray(self.std / np.sqrt(self.trials))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON layout; an error that is not known is None."""
+        is_spread_known = self.trials > 1
+        return {
+            "mean": _plain(self.mean),
+            "std": _plain(self.std) if is_spread_known else None,
+            "stderr": _plain(self.stderr) if is_spread_known else None,
+            "trials": self.trials,
+        }
+
+    def columns(self) -> tuple[Column, ...]:
+        return (Column("mean", self.mean, self.stderr), Column("std", self.std))
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LimitOutput:
+    """One output of `limit`, with its error from the spread between replicates; unknown (NaN) with one replicate."""
+
+    value: Array
+    stderr: Array
+    """Standard error of `value`."""
+    ci95: Array
+    """The ends of the 95 % interval by Student's t, shape (2, …)."""
+    method: str
+    values: Array
+    """What each replicate gave, shape (replicates, …)."""
+
+    @property
+    def replicates(self) -> int:
+        return len(self.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON layout; an error that is not known is None."""
+        is_spread_known = self.replicates > 1
+        return {
+            "value": _plain(self.value),
+            "stderr": _plain(self.stderr) if is_spread_known else None,
+            "ci95": _plain(self.ci95) if is_spread_known else None,
+            "method": self.method,
+        }
+
+    def columns(self) -> tuple[Column, ...]:
+        return (Column("limit", self.value, self.stderr), Column("95 % ±", self.ci95[1] - self.value))
+
+
+Out = TypeVar("Out", RunOutput, LimitOutput)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Results(ABC, Mapping[str, Out], Generic[Out]):
+    """Outputs by name. `config` holds every option with its value, `seconds` the time of the work."""
+
+    mode: ClassVar[str]
+    repeat: ClassVar[str]
+    """What an output's leading axis counts, for messages."""
+
+    program: str
+    config: Mapping[str, Any]
+    outputs: Mapping[str, Out] = field(repr=False)
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Out:
+        if name not in self.outputs:
+            hint = suggest(name, self.outputs) or f"the outputs are {', '.join(self.outputs)}"
+            raise KeyError(f"no output {name!r}; {hint}")
+        return self.outputs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.outputs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """What `save_npz` writes, by name."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """One line: mode, size, seed and time."""
+
+    def to_dict(self) -> dict[str, Any]:
+        from nexort import __version__
+
+        return {
+            "nexort": __version__,
+            "program": self.program,
+            "mode": self.mode,
+            "config": dict(self.config),
+            "outputs": {name: output.to_dict() for name, output in self.outputs.items()},
+            "seconds": round(self.seconds, 6),
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The layout of `--json`; what is not known (an error from one trial) is null."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def save_npz(self, path: str) -> None:
+        """Writes `arrays()` to one file, whole or not at all. Raises ComputationFault."""
+        write_npz(path, self.arrays())
+
+    def table(self) -> str:
+        """Every output with the digits that its error supports; families of many elements are summarised."""
+        rows = {name: output.columns() for name, output in self.outputs.items()}
+        return f"{text_table(rows)}\n{self.summary()}"
+
+    def __str__(self) -> str:
+        return "\n".join([self.table(), *(f"warning: {warning}" for warning in self.warnings)])
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResults(Results[RunOutput]):
+    """What `Program.run` computed."""
+
+    mode: ClassVar[str] = "run"
+    repeat: ClassVar[str] = "trial"
+
+    def arrays(self) -> dict[str, Array]:
+        """NAME: the values, shape (trials, …)."""
+        return {name: output.values for name, output in self.outputs.items()}
+
+    def summary(self) -> str:
+        trials = max((output.trials for output in self.outputs.values()), default=0)
+        size = f"width {self.config['width']}, {count(trials, self.repeat)}"
+        return f"run: {size}, seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LimitResults(Results[LimitOutput]):
+    """What `Program.limit` computed."""
+
+    mode: ClassVar[str] = "limit"
+    repeat: ClassVar[str] = "replicate"
+
+    def arrays(self) -> dict[str, Array]:
+        """NAME and NAME_stderr, each of the output's shape."""
+        arrays: dict[str, Array] = {}
+        for name, output in self.outputs.items():
+            arrays[name] = output.value
+            arrays[f"{name}_stderr"] = output.stderr
+        return arrays
+
+    def summary(self) -> str:
+        replicates = max((output.replicates for output in self.outputs.values()), default=0)
+        size = f"{self.config['samples']} samples, {count(replicates, self.repeat)}"
+        methods = " and ".join(sorted({output.method for output in self.outputs.values()}))
+        return f"limit by {methods}: {size}, seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _plain(array: Array) -> Any:
+    """A number or nested lists, with None for what is not known."""
+    plain = array.astype(object)
+    plain[~np.isfinite(array)] = None
+    return plain.tolist()

@@ -1,0 +1,170 @@
+"""What each command does with its arguments. A command returns its exit status or raises a NexortError."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from nexort.api import CheckOptions, LimitOptions, RunOptions, refuse_unbuilt
+from nexort.cli.progress import Progress, show_progress
+from nexort.cli.streams import write_error, write_result
+from nexort.errors import UsageFault
+
+if TYPE_CHECKING:
+    from nexort.api import LimitResults, Program, RunResults
+
+INSTEAD = {
+    "compare": "`nexort run` and `nexort limit` give the two sides",
+    "derive": "`nexort lower` prints the core program",
+    "graph": "`nexort lower` prints the core program",
+}
+
+
+def run(arguments: Namespace) -> int:
+    options = RunOptions(**_fields(RunOptions, arguments))
+    return _compute(arguments, "trial", lambda program, progress: program.run_with(options, progress))
+
+
+def limit(arguments: Namespace) -> int:
+    options = LimitOptions(**_fields(LimitOptions, arguments))
+    return _compute(arguments, "replicate", lambda program, progress: program.limit_with(options, progress))
+
+
+def check(arguments: Namespace) -> int:
+    options = CheckOptions(**_fields(CheckOptions, arguments))
+    report = _load(arguments).check_with(options)
+    write_result(json.dumps(report.to_dict()) if arguments.json else str(report))
+    return 0
+
+
+def lower(arguments: Namespace) -> int:
+    write_result(_load(arguments).lower(paper=arguments.paper).rstrip("\n"))
+    return 0
+
+
+def fmt(arguments: Namespace) -> int:
+    """In place; with `--check` or `--diff` nothing is written, and `--check` alone decides the status."""
+    has_changes = False
+    for path in arguments.programs:
+        has_changes |= _format(path, is_dry=arguments.check or arguments.diff, has_diff=arguments.diff)
+    return 1 if has_changes and arguments.check else 0
+
+
+def refuse_command(arguments: Namespace) -> int:
+    raise refuse_unbuilt(f"`nexort {arguments.command}`", INSTEAD[arguments.command])
+
+
+def _format(path: str, *, is_dry: bool, has_diff: bool) -> bool:
+    """Whether the file's text was not what the formatter gives."""
+    from nexort import syntax
+    from nexort.api import read_source, write_text
+
+    source = read_source(path)
+    new = syntax.format_program(source)
+    if new == source.text:
+        return False
+    if has_diff:
+        write_result("".join(_diff(path, source.text, new)).rstrip("\n"))
+    elif is_dry:
+        write_result(f"would reformat {path}")
+    else:
+        write_text(path, new)
+    return True
+
+
+def _diff(path: str, old: str, new: str) -> Iterable[str]:
+    lines = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), f"{path} (as it is)", f"{path} (formatted)", lineterm=""
+    )
+    return (f"{line}\n" for line in lines)
+
+
+def _compute(
+    arguments: Namespace, noun: str, compute: Callable[[Program, Progress | None], RunResults | LimitResults]
+) -> int:
+    """The work of `run` and `limit`: what was finished is shown and written, also after Ctrl-C."""
+    from nexort.api import Interrupted
+
+    _check_out(arguments)
+    is_interrupted = False
+    with show_progress(noun, is_quiet=arguments.quiet) as progress:
+        program = _load(arguments)
+        _check_names(arguments, noun, program)
+        try:
+            results = compute(program, progress)
+        except Interrupted as stop:
+            if stop.results is None:
+                raise
+            results, is_interrupted = stop.results, True
+    _show(arguments, results)
+    return 130 if is_interrupted else 0
+
+
+def _show(arguments: Namespace, results: RunResults | LimitResults) -> None:
+    """Table or JSON, then warnings, then the file: a disk that is full at the end does not cost the table."""
+    echo = {"json": arguments.json, "out": arguments.out, "quiet": arguments.quiet}
+    results = replace(results, config={**results.config, **echo})
+    try:
+        write_result(results.to_json() if arguments.json else results.table())
+    finally:
+        if arguments.out is not None:
+            results.save_npz(arguments.out)
+    if not arguments.quiet:
+        for warning in results.warnings:
+            write_error(f"warning: {warning}")
+
+
+def _load(arguments: Namespace) -> Program:
+    settings = dict(_setting(text) for text in arguments.set)
+    from nexort.api import load_source, read_source
+
+    return load_source(read_source(arguments.program), data=arguments.data, settings=settings)
+
+
+def _setting(text: str) -> tuple[str, int | float]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageFault(f"--set {text}: expected NAME=VALUE", hint="for example --set T=50")
+    number = _parse_number(value.strip())
+    if number is None:
+        raise UsageFault(f"--set {text}: {value!r} is not a number", hint="for example --set eta=1e-3")
+    return name.strip(), number
+
+
+def _parse_number(text: str) -> int | float | None:
+    """A finite number as Python writes it (`50`, `1_000`, `1e-3`)."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _check_out(arguments: Namespace) -> None:
+    if arguments.out is None:
+        return
+    from nexort.api import check_writable
+
+    check_writable(arguments.out, [path for path in (arguments.program, arguments.data) if path is not None])
+
+
+def _check_names(arguments: Namespace, noun: str, program: Program) -> None:
+    """`limit --out` adds NAME_stderr to every NAME."""
+    names = {output.name for output in program.graph.outputs}
+    taken = sorted(name for name in names if f"{name}_stderr" in names)
+    if arguments.out is not None and noun == "replicate" and taken:
+        raise UsageFault(
+            f"--out: {taken[0]}_stderr would be two arrays, an output and the error of output {taken[0]}",
+            hint="rename one with `output … as NAME`",
+        )
+
+
+def _fields(options: type, arguments: Namespace) -> dict[str, Any]:
+    return {option.name: getattr(arguments, option.name) for option in fields(options)}
