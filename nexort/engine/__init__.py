@@ -1,0 +1,26 @@
+"""The array evaluator: one plan and one execution for both meanings of a width axis."""
+
+from nexort.engine.arrays import Array, contract
+from nexort.engine.execute import AverageRule, Meaning, execute
+from nexort.engine.plan import Estimate, Plan, build_plan, estimate_plan
+from nexort.engine.streams import Law, Streams, draw, fill_rows
+from nexort.engine.workers import Workers, available_threads, multiply_matrix
+
+__all__ = [
+    "Array",
+    "AverageRule",
+    "Estimate",
+    "Law",
+    "Meaning",
+    "Plan",
+    "Streams",
+    "Workers",
+    "available_threads",
+    "build_plan",
+    "contract",
+    "draw",
+    "estimate_plan",
+    "execute",
+    "fill_rows",
+    "multiply_matrix",
+]

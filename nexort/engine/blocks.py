@@ -1,0 +1,309 @@
+"""Evaluation of one node on one block of its entries: the meaning of every array operation, written once.
+
+A *block* of a node fixes, for each of its width axes, a coordinate: a grid axis of the surrounding loop nest, read
+through a permutation or not.  The block array has the static axes of the node first, then one axis per distinct grid
+axis, in increasing order.  So a transposed read T{j,i} is coordinates (1, 0), a diagonal T{i,i} is (0, 0), and a
+vector or a whole array is a block that spans everything.
+
+Accepts nodes of a lowered graph except MatMul and the initial values.  Does not decide what to evaluate, or where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+
+from nexort.engine.arrays import Array, Labels, Operand, contract, contraction_flops, deliver, spread
+from nexort.engine.buffers import Buffers
+from nexort.graph import Average, Axes, Contract, DenseOperator, Map, Node, Reduce, Select, Stack
+from nexort.symbolic import kernel
+
+WIDTH = 1 << 20
+"""Label of grid axis 0; the labels of static axes count from 0."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Coord:
+    """Grid axis `grid`, read at its indices, or at `permutations[permutation - 1]` of them."""
+
+    grid: int
+    permutation: int = 0
+
+
+Coords: TypeAlias = tuple[Coord, ...]
+
+
+def identity_coords(order: int) -> Coords:
+    return tuple(Coord(k) for k in range(order))
+
+
+def grids_of(coords: Coords) -> tuple[int, ...]:
+    return tuple(sorted({coord.grid for coord in coords}))
+
+
+def labels_of(static: Sequence[int], coords: Coords) -> Labels:
+    return (*static, *(WIDTH + grid for grid in grids_of(coords)))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a block lies: the width, the range of each grid axis, the permutations, and where memory comes from."""
+
+    length: int
+    dtype: np.dtype[np.floating]
+    ranges: tuple[slice, ...]
+    buffers: Buffers
+    permutations: tuple[Array, ...] = ()
+
+    def extent(self, grid: int) -> int:
+        part = self.ranges[grid]
+        return part.stop - part.start
+
+    def shape(self, node: Node, coords: Coords) -> tuple[int, ...]:
+        return (*node.type.shape, *(self.extent(grid) for grid in grids_of(coords)))
+
+    def indices(self, coord: Coord) -> slice | Array:
+        """The indices along the width axis that a coordinate reads."""
+        part = self.ranges[coord.grid]
+        return self.permutations[coord.permutation - 1][part] if coord.permutation else part
+
+    def type_of(self, coords: Coords) -> np.dtype[np.floating]:
+        """Scalars are float64 whatever the run's dtype: they are few, and sums end in them."""
+        return self.dtype if coords else np.dtype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOp:
+    """A node at coordinates, with the coordinates and labels of its operands and of the result."""
+
+    node: Node
+    coords: Coords
+    bound: Coords
+    inputs: tuple[tuple[Node, Coords], ...]
+    labels: tuple[Labels, ...]
+    out: Labels
+
+
+def block_op(node: Node, coords: Coords, bound: Coords = ()) -> BlockOp:
+    """How to compute `node` at `coords`; `bound` are the coordinates of the width axes that it averages over."""
+    axes = operand_axes(node)
+    full = product_coords(node, coords, bound)
+    inputs = tuple(
+        (operand, tuple(full[w] for w in place.width)) for operand, place in zip(node.operands, axes, strict=True)
+    )
+    labels = tuple(labels_of(place.static, at) for place, (_, at) in zip(axes, inputs, strict=True))
+    return BlockOp(node, coords, bound, inputs, labels, labels_of(range(len(node.type.shape)), coords))
+
+
+def product_coords(node: Node, coords: Coords, bound: Coords) -> Coords:
+    """Coordinates of the width axes that the operands' axes refer to: the free ones and the bound ones."""
+    if isinstance(node, Average):
+        free, extra = iter(coords), iter(bound)
+        order = node.operands[0].type.order
+        return tuple(next(extra) if k in node.axes else next(free) for k in range(order))
+    return coords + bound
+
+
+def bound_count(node: Node) -> int:
+    match node:
+        case Average():
+            return len(node.axes)
+        case Contract():
+            return node.averaged
+        case _:
+            return 0
+
+
+def operand_axes(node: Node) -> tuple[Axes, ...]:
+    """Where each operand's axes lie, in the result (Map, DenseOperator) or in the product (Contract, Average)."""
+    match node:
+        case Map() | Contract():
+            return node.axes
+        case DenseOperator():
+            return tuple(
+                Axes(axes.static, axes.width or tuple(range(operand.type.order)))
+                for operand, axes in zip(node.operands, node.axes, strict=True)
+            )
+        case _:
+            return tuple(
+                Axes(tuple(range(len(operand.type.shape))), tuple(range(operand.type.order)))
+                for operand in node.operands
+            )
+
+
+def read_block(array: Array, node: Node, coords: Coords, frame: Frame) -> Array:
+    """The block of a stored array: a view, or a copy where a permutation is read or the type changes."""
+    statics = len(node.type.shape)
+    for axis, coord in enumerate(coords):
+        index = frame.indices(coord)
+        if isinstance(index, slice):
+            if index != slice(0, frame.length):
+                array = array[(slice(None),) * (statics + axis) + (index,)]
+        else:
+            array = np.take(array, index, axis=statics + axis)
+    labels = (*range(statics), *(WIDTH + coord.grid for coord in coords))
+    out = labels_of(range(statics), coords)
+    return array if labels == out else spread(array, labels, out)
+
+
+def compute_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
+    """The value of `op` from the blocks of its operands; sums over bound width axes are not yet divided."""
+    match op.node:
+        case Map():
+            return _map_block(op, blocks, frame, destination)
+        case Reduce():
+            return _reduce_block(op, blocks[0], destination)
+        case Average():
+            return _average_block(op, blocks[0], frame, destination)
+        case Contract():
+            return _contract_block(op, blocks, frame, destination)
+        case DenseOperator():
+            return _dense_block(op, blocks, frame, destination)
+        case Select():
+            return deliver(blocks[0][tuple(slice(None) if k is None else k for k in op.node.index)], destination)
+        case Stack():
+            return deliver(np.stack(blocks, axis=op.node.axis), destination)
+        case _:
+            raise AssertionError(f"no block rule for {type(op.node).__name__}")
+
+
+def _map_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
+    assert isinstance(op.node, Map)
+    dtype = frame.type_of(op.coords)
+    shape = frame.shape(op.node, op.coords)
+    out = np.empty(shape, dtype) if destination is None else destination
+    views = [
+        narrow(spread(block, labels, op.out), dtype) if block.ndim else block
+        for block, labels in zip(blocks, op.labels, strict=True)
+    ]
+    kernel(op.node.fn).run(views, out, frame.buffers.scratch)
+    return out
+
+
+def narrow(array: Array, dtype: np.dtype[np.floating]) -> Array:
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def _reduce_block(op: BlockOp, block: Array, destination: Array | None) -> Array:
+    assert isinstance(op.node, Reduce)
+    match op.node.kind:
+        case "sum":
+            return deliver(block.sum(axis=op.node.axes), destination)
+        case "mean":
+            return deliver(block.mean(axis=op.node.axes), destination)
+        case "max":
+            return deliver(block.max(axis=op.node.axes), destination)
+
+
+def _average_block(op: BlockOp, block: Array, frame: Frame, destination: Array | None) -> Array:
+    axes = tuple(k for k, label in enumerate(op.labels[0]) if label not in op.out)
+    return deliver(block.sum(axis=axes, dtype=frame.type_of(op.coords)), destination)
+
+
+def _contract_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
+    assert isinstance(op.node, Contract)
+    dtype = frame.type_of(op.coords)
+    operands: list[Operand] = [
+        (narrow(block, frame.dtype) if op.coords or at else block, labels)
+        for block, labels, (_, at) in zip(blocks, op.labels, op.inputs, strict=True)
+    ]
+    factor = _missing_factor(op, op.node)
+    shape = frame.shape(op.node, op.coords)
+    result = contract(operands, op.out, is_wide=not op.coords, destination=destination)
+    if factor != 1:
+        result = np.multiply(result, factor, out=destination)
+    if result.shape != shape:
+        result = np.broadcast_to(result, shape)
+    return narrow(result, dtype)
+
+
+def _missing_factor(op: BlockOp, node: Contract) -> int:
+    """Lengths of the summed static axes that no operand has."""
+    present = {label for labels in op.labels for label in labels}
+    first = len(node.type.shape)
+    return prod(length for k, length in enumerate(node.summed, first) if k not in present)
+
+
+def _dense_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
+    """Σ c · M + (1/n) Σ c · T; a term may be the destination itself."""
+    assert isinstance(op.node, DenseOperator)
+    out = np.empty(frame.shape(op.node, op.coords), frame.dtype) if destination is None else destination
+    terms = sorted(range(0, len(blocks), 2), key=lambda k: not np.may_share_memory(blocks[k + 1], out))
+    is_shared = len(terms) > 1 and np.may_share_memory(blocks[terms[1] + 1], out)
+    total = frame.buffers.take(out.shape, frame.dtype) if is_shared else out
+    spare = frame.buffers.take(out.shape, frame.dtype)
+    for place, k in enumerate(terms):
+        term = spread(blocks[k + 1], op.labels[k + 1], op.out)
+        weight = _weight(op, blocks[k], k, frame)
+        if place == 0:
+            _scale(term, weight, total)
+        elif isinstance(weight, float) and weight == 1.0:
+            np.add(total, term, out=total)
+        else:
+            np.add(total, np.multiply(term, weight, out=spare), out=total)
+    frame.buffers.give(spare)
+    if is_shared:
+        np.copyto(out, total)
+        frame.buffers.give(total)
+    return out
+
+
+def _weight(op: BlockOp, block: Array, k: int, frame: Frame) -> float | Array:
+    """The coefficient of term k; that of a tensor is divided by the width."""
+    scale = 1.0 if op.inputs[k + 1][0].type.is_operator else 1.0 / frame.length
+    coefficient = spread(np.asarray(block) * scale, op.labels[k], op.out)
+    return float(coefficient.item()) if coefficient.size == 1 else narrow(coefficient, frame.dtype)
+
+
+def _scale(term: Array, weight: float | Array, out: Array) -> None:
+    if isinstance(weight, float) and weight == 1.0:
+        if term is not out:
+            np.copyto(out, term)
+    else:
+        np.multiply(term, weight, out=out)
+
+
+def block_flops(op: BlockOp, extents: Sequence[int]) -> int:
+    """Operations of one block whose grid axes have these extents."""
+    sizes: dict[int, int] = {WIDTH + grid: extent for grid, extent in enumerate(extents)}
+    for (node, _), labels in zip(op.inputs, op.labels, strict=True):
+        sizes.update(zip(labels, node.type.shape, strict=False))
+    sizes.update(zip(op.out, op.node.type.shape, strict=False))
+    entries = prod(sizes[label] for label in op.out)
+    match op.node:
+        case Map():
+            return entries * kernel(op.node.fn).flops
+        case Contract():
+            return contraction_flops(op.labels, op.out, sizes)
+        case DenseOperator():
+            return entries * len(op.inputs)
+        case Average() | Reduce():
+            return prod(sizes[label] for label in op.labels[0])
+        case _:
+            return 0
+
+
+def clear_coincidences(array: Array, labels: Labels, first: Coord, second: Coord, frame: Frame) -> None:
+    """Set to 0 the entries of a block where two coordinates have the same index."""
+    a, b = (_index_array(frame, coord) for coord in (first, second))
+    if first.grid == second.grid:
+        where = np.flatnonzero(a == b)
+        array[tuple(where if label == WIDTH + first.grid else slice(None) for label in labels)] = 0
+        return
+    _, rows, columns = np.intersect1d(a, b, assume_unique=True, return_indices=True)
+    moved = np.moveaxis(array, (labels.index(WIDTH + first.grid), labels.index(WIDTH + second.grid)), (0, 1))
+    moved[rows, columns] = 0
+
+
+def _index_array(frame: Frame, coord: Coord) -> Array:
+    index = frame.indices(coord)
+    return np.arange(index.start, index.stop) if isinstance(index, slice) else index
+
+
+def writes_destination(node: Node) -> bool:
+    """Whether the node is computed straight into a given array (the others make a small array or a view)."""
+    return isinstance(node, Map | Contract | DenseOperator)

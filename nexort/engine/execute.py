@@ -1,0 +1,308 @@
+"""Running a plan: steps in order, sweeps on threads, every result looked at for numbers that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from threading import Lock
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from nexort.engine.arrays import Array
+from nexort.engine.blocks import (
+    BlockOp,
+    Coord,
+    Frame,
+    block_op,
+    bound_count,
+    clear_coincidences,
+    compute_block,
+    grids_of,
+    identity_coords,
+    read_block,
+    writes_destination,
+)
+from nexort.engine.buffers import Buffers
+from nexort.engine.faults import check_finite
+from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, tile_extents
+from nexort.engine.sweep import Instruction, Load, TileProgram
+from nexort.engine.workers import OrderedSum, Workers, single_threaded_blas
+from nexort.graph import Data, InitialMatrix, InitialVector, MatMul, Node, Number, Output, Select, WidthNumber
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AverageRule:
+    """How an average over copies of a tensor that is not a sum of outer products treats equal indices.
+
+    The full rule is (1/n) Σ over all indices.  With `is_distinct`, terms in which a bound index equals another index
+    of the product are left out, and the mean is over those that remain.
+    """
+
+    is_distinct: bool = False
+
+
+FULL = AverageRule()
+
+
+class Meaning(Protocol):
+    """What a width axis, an initial value and a matrix product are: neurons, or samples of kets."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]: ...
+
+    @property
+    def average_rule(self) -> AverageRule: ...
+
+    def width_number(self, node: WidthNumber) -> float: ...
+
+    def initial_vector(self, node: InitialVector) -> Array:
+        """(shape…, length)"""
+        ...
+
+    def initial_matrix(self, node: Node, workers: Workers) -> Any:
+        """The value of an InitialMatrix or of a Select of one: an array (shape…, n, n), or None."""
+        ...
+
+    def matmul(self, node: MatMul, matrix: Any, argument: Array, workers: Workers) -> Array:
+        """matrix @ argument, of shape (node.type.shape…, length)."""
+        ...
+
+
+@dataclass(slots=True)
+class Run:
+    """The values of a run that are alive."""
+
+    plan: Plan
+    meaning: Meaning
+    workers: Workers
+    values: dict[Node, Any] = field(default_factory=dict)
+    spare: list[Buffers] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def borrow(self) -> Buffers:
+        with self.lock:
+            return self.spare.pop() if self.spare else Buffers()
+
+    def give_back(self, buffers: Buffers) -> None:
+        with self.lock:
+            self.spare.append(buffers)
+
+    def frame(self, ranges: Sequence[slice], buffers: Buffers) -> Frame:
+        return Frame(self.meaning.length, self.meaning.dtype, tuple(ranges), buffers)
+
+
+def execute(
+    plan: Plan, meaning: Meaning, *, progress: Progress | None = None, threads: int | None = None
+) -> dict[str, Array]:
+    """The outputs of the plan's graph by name, float64, of shape loops + static shape (+ width, for a vector).
+
+    Raises ComputationFault where a value is not finite.  The results do not depend on `threads`.
+    """
+    with Workers(threads) as workers, single_threaded_blas(), np.errstate(all="ignore"):
+        run = Run(plan, meaning, workers)
+        for k, step in enumerate(plan.steps):
+            if isinstance(step, NodeStep):
+                _run_node(run, step.node)
+            else:
+                _run_sweep(run, step, plan.overwritten[k])
+            for node in plan.freed[k]:
+                run.values.pop(node, None)
+            if progress is not None:
+                progress(k + 1, len(plan.steps))
+        return {output.name: _collect(output, run.values) for output in plan.graph.outputs}
+
+
+def _collect(output: Output, values: dict[Node, Any]) -> Array:
+    parts = [np.asarray(values[node], dtype=np.float64) for node in output.nodes]
+    return np.stack(parts).reshape((*output.loops, *parts[0].shape)) if parts else np.zeros(output.loops)
+
+
+def _run_node(run: Run, node: Node) -> None:
+    run.values[node] = value = _node_value(run, node)
+    if isinstance(value, np.ndarray) and not node.type.is_operator:
+        check_finite(node, value, [run.values.get(operand) for operand in node.operands])
+
+
+def _node_value(run: Run, node: Node) -> Any:
+    match node:
+        case Number():
+            return np.float64(node.value)
+        case WidthNumber():
+            return np.float64(run.meaning.width_number(node))
+        case Data():
+            return node.array
+        case InitialVector():
+            return run.meaning.initial_vector(node)
+        case InitialMatrix():
+            return None if _is_read_by_elements(run.plan, node) else run.meaning.initial_matrix(node, run.workers)
+        case Select() if node.type.is_operator:
+            base = run.values.get(node.operands[0])
+            if base is None:
+                return run.meaning.initial_matrix(node, run.workers)
+            return base[tuple(slice(None) if k is None else k for k in node.index)]
+        case MatMul():
+            return run.meaning.matmul(node, *(run.values[operand] for operand in node.operands), run.workers)
+        case _:
+            return _whole(run, node)
+
+
+def _is_read_by_elements(plan: Plan, node: Node) -> bool:
+    """Whether a family of matrices is read element by element only: then each element is drawn on its own."""
+    return bool(node.type.shape) and all(isinstance(user, Select) for user in plan.graph.users[node])
+
+
+def _whole(run: Run, node: Node) -> Array:
+    """A node of order 0 or 1 on whole arrays."""
+    order = node.type.order
+    count = bound_count(node)
+    op = block_op(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
+    buffers = run.borrow()
+    frame = run.frame([slice(0, run.meaning.length)] * (order + count), buffers)
+    blocks = [read_block(run.values[x], x, at, frame) for x, at in op.inputs]
+    destination = np.empty(frame.shape(node, op.coords), frame.type_of(op.coords)) if writes_destination(node) else None
+    result = compute_block(op, blocks, frame, destination)
+    if count:
+        result = np.divide(result, float(run.meaning.length) ** count)
+    run.give_back(buffers)
+    return np.asarray(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Where the roots of a sweep go: stored arrays, sums by rows, and sums that every chunk adds to."""
+
+    arrays: dict[Node, Array]
+    shared: dict[Node, OrderedSum]
+
+
+def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
+    length = run.meaning.length
+    targets = _make_targets(run, step, overwritten)
+    extents = tile_extents(step.program, length)
+    rows = chunk_rows(length, extents[0])
+    chunks = [slice(start, min(start + rows, length)) for start in range(0, length, rows)]
+    run.workers.for_each(lambda k: _run_chunk(run, step, targets, extents, chunks[k], k), len(chunks))
+    rule = run.meaning.average_rule
+    for op in step.roots:
+        array = targets.arrays[op.node]
+        count = _mean_count(op, length, is_distinct=_is_distinct(run.plan, rule, op))
+        if count != 1:
+            np.divide(array, count, out=array)
+        run.values[op.node] = array if array.ndim else np.float64(array)
+    used = {slot for i in step.program.instructions for slot in i.inputs}
+    for k, instruction in enumerate(step.program.instructions):
+        if instruction.is_root and (k not in used or bound_count(instruction.action.node)):
+            node = instruction.action.node
+            inputs = [run.values.get(x) for x in node.operands]
+            check_finite(node, run.values[node], inputs, for_each=run.workers.for_each)
+
+
+def _make_targets(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> _Targets:
+    arrays: dict[Node, Array] = {}
+    shared: dict[Node, OrderedSum] = {}
+    frame = run.frame([slice(0, run.meaning.length)] * step.program.rank, Buffers())
+    for op in step.roots:
+        shape = (*op.node.type.shape, *([run.meaning.length] * op.node.type.order))
+        dtype = frame.type_of(op.coords)
+        if op.node in overwritten:
+            arrays[op.node] = run.values[overwritten[op.node]]
+        elif op.bound:
+            arrays[op.node] = np.zeros(shape, dtype)
+        else:
+            arrays[op.node] = np.empty(shape, dtype)
+        if _is_shared(op):
+            shared[op.node] = OrderedSum(arrays[op.node])
+    return _Targets(arrays, shared)
+
+
+def _is_shared(op: BlockOp) -> bool:
+    """Whether every chunk of rows adds to the whole result."""
+    return bool(op.bound) and all(coord.grid != 0 for coord in op.coords)
+
+
+def _run_chunk(
+    run: Run, step: SweepStep, targets: _Targets, extents: tuple[int, ...], rows: slice, number: int
+) -> None:
+    partial = {node: np.zeros_like(total.total) for node, total in targets.shared.items()}
+    buffers = run.borrow()
+    for ranges in _tiles(rows, extents, run.meaning.length):
+        _run_tile(run, step.program, targets.arrays | partial, run.frame(ranges, buffers))
+    run.give_back(buffers)
+    for node, part in partial.items():
+        targets.shared[node].add(number, part)
+
+
+def _tiles(rows: slice, extents: tuple[int, ...], length: int) -> Iterator[tuple[slice, ...]]:
+    """The tiles of a chunk, the last grid axis fastest."""
+    bounds = [(rows.start, rows.stop), *((0, length) for _ in extents[1:])]
+    counts = [-(-(stop - start) // extent) for (start, stop), extent in zip(bounds, extents, strict=True)]
+    for flat in range(prod(counts)):
+        ranges: list[slice] = []
+        for (start, stop), extent, count in reversed(list(zip(bounds, extents, counts, strict=True))):
+            flat, k = divmod(flat, count)
+            ranges.append(slice(start + k * extent, min(start + (k + 1) * extent, stop)))
+        yield tuple(reversed(ranges))
+
+
+def _run_tile(run: Run, program: TileProgram, targets: dict[Node, Array], frame: Frame) -> None:
+    slots: list[Array] = []
+    for instruction in program.instructions:
+        slots.append(_run_instruction(run, instruction, slots, targets, frame))
+        for slot in instruction.released:
+            frame.buffers.give(slots[slot])
+
+
+def _run_instruction(
+    run: Run, instruction: Instruction, slots: list[Array], targets: dict[Node, Array], frame: Frame
+) -> Array:
+    action = instruction.action
+    if isinstance(action, Load):
+        return read_block(np.asarray(run.values[action.node]), action.node, action.coords, frame)
+    blocks = [slots[k] for k in instruction.inputs]
+    node = action.node
+    if not instruction.is_root:
+        destination = None
+        if writes_destination(node):
+            destination = frame.buffers.take(frame.shape(node, action.coords), frame.type_of(action.coords))
+        return compute_block(action, blocks, frame, destination)
+    target = read_block(targets[node], node, action.coords, frame)
+    if not action.bound:
+        return compute_block(action, blocks, frame, target)
+    if _is_distinct(run.plan, run.meaning.average_rule, action):
+        blocks = _without_coincidences(action, blocks, frame)
+    np.add(target, compute_block(action, blocks, frame, None), out=target)
+    return target
+
+
+def _is_distinct(plan: Plan, rule: AverageRule, op: BlockOp) -> bool:
+    """Whether an average leaves out coincidences: it averages copies of something that is not an outer sum."""
+    large = [x for x, at in op.inputs if len(grids_of(at)) > 1]
+    return rule.is_distinct and bool(op.bound) and any(x not in plan.outer for x in large)
+
+
+def _mean_count(op: BlockOp, length: int, *, is_distinct: bool) -> float:
+    """The number of terms of an average."""
+    free = len(op.coords) if is_distinct else 0
+    return float(prod(length - (free + k if is_distinct else 0) for k in range(len(op.bound))))
+
+
+def _without_coincidences(op: BlockOp, blocks: list[Array], frame: Frame) -> list[Array]:
+    """Copies of the operand blocks in which entries with a bound index equal to another index are 0."""
+    blocks = list(blocks)
+    every = (*op.coords, *op.bound)
+    pairs = [(b, other) for k, b in enumerate(op.bound) for other in (*op.coords, *op.bound[k + 1 :])]
+    assert len(set(every)) == len(every)
+    for first, second in pairs:
+        for k, (_, at) in enumerate(op.inputs):
+            if first in at and second in at:
+                blocks[k] = blocks[k].copy()
+                clear_coincidences(blocks[k], op.labels[k], first, second, frame)
+                break
+    return blocks

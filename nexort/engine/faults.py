@@ -1,0 +1,57 @@
+"""Values that are not finite, reported at the statement that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nexort.engine.arrays import Array
+from nexort.errors import ComputationFault
+from nexort.graph import Node
+
+BLOCK = 1 << 20
+
+
+def check_finite(
+    node: Node, value: Any, operands: Sequence[Any], *, for_each: Callable[..., None] | None = None
+) -> None:
+    """Raise ComputationFault if an entry of the value is not finite."""
+    array = np.asarray(value)
+    if array.size <= BLOCK or for_each is None or not array.flags.c_contiguous:
+        finite = _is_finite(array)
+    else:
+        flat = array.reshape(-1)
+        good = np.ones(-(-flat.size // BLOCK), dtype=bool)
+
+        def look(k: int) -> None:
+            good[k] = _is_finite(flat[k * BLOCK : (k + 1) * BLOCK])
+
+        for_each(look, len(good))
+        finite = bool(good.all())
+    if not finite:
+        raise nonfinite_fault(node, array, operands)
+
+
+def _is_finite(array: Array) -> bool:
+    # a sum is finite only if every entry is; a sum that overflows is looked at entry by entry
+    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def nonfinite_fault(node: Node, value: Array, operands: Sequence[Any]) -> ComputationFault:
+    """The fault for a value that is not finite: loop pass, how many entries, and the ranges of what it was made of."""
+    bad = int(value.size - np.isfinite(value).sum())
+    where = "".join(f", {name} = {k}" for name, k in node.passes)
+    what = f"{bad} of {value.size} entries are" if value.size > 1 else "the value is"
+    ranges = [describe_range(np.asarray(operand)) for operand in operands if operand is not None]
+    hint = f"the operands lie in {', '.join(ranges)}" if ranges else ""
+    return ComputationFault(f"not finite{where}: {what} nan or infinite", node.span, hint=hint)
+
+
+def describe_range(array: Array) -> str:
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        return "[nothing finite]"
+    text = f"[{finite.min():.4g}, {finite.max():.4g}]"
+    return text if finite.size == array.size else f"{text} and {array.size - finite.size} not finite"

@@ -1,0 +1,334 @@
+"""From a lowered graph to a schedule: steps in order, what each frees, what a sweep overwrites, and what it all costs.
+
+Accepts a lowered graph.  Promises that operands come before users, that an array is freed after the last step that
+reads it, and that a sweep overwrites an array only if nothing reads it later and each tile reads its own rows only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+
+from nexort.engine.blocks import BlockOp, Coord, grids_of, operand_axes
+from nexort.engine.levels import Levels, find_levels, is_view, rank
+from nexort.engine.sweep import TileProgram, aligned_loads, build_tile_program, largest_block_grids, last_reads
+from nexort.graph import Contract, Graph, InitialMatrix, Map, MatMul, Node, Select, Stack
+
+TILE_ENTRIES = 1 << 19
+"""Entries of the largest block of a tile: a few such blocks fit the cache that cores share."""
+CHUNKS = 32
+"""Least number of units of work of a sweep, where it has so many rows: balances any number of threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStep:
+    """One node on whole arrays (scalars, vectors, initial values, matrix products)."""
+
+    node: Node
+
+    @property
+    def produced(self) -> tuple[Node, ...]:
+        return (self.node,)
+
+    @property
+    def read(self) -> tuple[Node, ...]:
+        return self.node.operands
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStep:
+    """A set of large values evaluated together, tile by tile."""
+
+    roots: tuple[BlockOp, ...]
+    program: TileProgram
+    level: int
+
+    @property
+    def produced(self) -> tuple[Node, ...]:
+        return tuple(op.node for op in self.roots)
+
+    @property
+    def read(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(load.node for load in self.program.loads))
+
+
+Step: TypeAlias = NodeStep | SweepStep
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take at one width: peak `bytes` of arrays, arithmetic `flops`, rough `seconds`."""
+
+    bytes: int
+    flops: int
+    seconds: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`freed[k]` are the values that nothing reads after step k; `overwritten[k]` maps a root of sweep k to the array
+    that it is written over."""
+
+    graph: Graph
+    levels: Levels
+    steps: tuple[Step, ...]
+    freed: tuple[tuple[Node, ...], ...]
+    overwritten: tuple[dict[Node, Node], ...]
+    outer: frozenset[Node] = field(default=frozenset())
+
+
+def build_plan(graph: Graph, *, outer_sums: Iterable[Node] = ()) -> Plan:
+    """The schedule of a lowered graph; `outer_sums` are its tensors that are sums of outer products."""
+    outer = frozenset(outer_sums)
+    levels = find_levels(graph, frozenset())
+    steps = _order_steps(levels, _make_steps(levels))
+    freed = _find_freed(graph, steps)
+    overwritten = tuple(
+        _find_overwritten(step, free) if isinstance(step, SweepStep) else {}
+        for step, free in zip(steps, freed, strict=True)
+    )
+    return Plan(graph, levels, tuple(steps), freed, overwritten, outer)
+
+
+def _make_steps(levels: Levels) -> list[Step]:
+    steps: list[Step] = []
+    for node in levels.graph.order:
+        if node not in levels.large and node not in levels.roots:
+            steps.append(NodeStep(node))
+    steps.extend(_make_sweeps(levels))
+    return steps
+
+
+def _make_sweeps(levels: Levels) -> list[SweepStep]:
+    """Roots of one level and rank that share large values make one sweep."""
+    groups = _Groups()
+    for node, op in levels.roots.items():
+        key = (levels.level[node], rank(op))
+        groups.join((node, *key), ((value, *key) for value in _reach(levels, op)))
+    members: dict[object, list[BlockOp]] = {}
+    for node, op in levels.roots.items():
+        members.setdefault(groups.find((node, levels.level[node], rank(op))), []).append(op)
+    return [_make_sweep(levels, roots) for roots in members.values()]
+
+
+def _make_sweep(levels: Levels, roots: list[BlockOp]) -> SweepStep:
+    mine = {op.node for op in roots}
+
+    def is_loaded(node: Node) -> bool:
+        return node not in levels.large or (node in levels.stored and node not in mine)
+
+    return SweepStep(tuple(roots), build_tile_program(roots, is_loaded), levels.level[roots[0].node])
+
+
+def _reach(levels: Levels, op: BlockOp) -> set[Node]:
+    """The large values that a root touches in its sweep, and the matrices it reads."""
+    seen: set[Node] = set()
+    stack = [op.node]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        for operand in node.operands:
+            if operand.type.is_operator:
+                seen.add(operand)
+            if operand in levels.large and operand not in levels.stored:
+                stack.append(operand)
+            elif operand in levels.large:
+                seen.add(operand)
+    return seen
+
+
+class _Groups:
+    """Union-find."""
+
+    def __init__(self) -> None:
+        self._parent: dict[object, object] = {}
+
+    def find(self, key: object) -> object:
+        root = key
+        while self._parent.setdefault(root, root) is not root:
+            root = self._parent[root]
+        while self._parent[key] is not root:
+            self._parent[key], key = root, self._parent[key]
+        return root
+
+    def join(self, key: object, others: Iterable[object]) -> None:
+        for other in others:
+            self._parent[self.find(other)] = self.find(key)
+
+
+def _order_steps(levels: Levels, steps: list[Step]) -> list[Step]:
+    """Depth first from the outputs, each sweep after the steps that read what it may overwrite."""
+    maker = {node: k for k, step in enumerate(steps) for node in step.produced}
+    before: list[dict[int, None]] = [
+        dict.fromkeys(maker[node] for node in step.read if maker[node] != k) for k, step in enumerate(steps)
+    ]
+    readers: dict[Node, list[int]] = {}
+    for k, step in enumerate(steps):
+        for node in step.read:
+            readers.setdefault(node, []).append(k)
+    for k, step in enumerate(steps):
+        if isinstance(step, SweepStep) and any(op.node in levels.large for op in step.roots):
+            for node in _matrices(aligned_loads(step.program)):
+                before[k].update(dict.fromkeys(r for r in readers[node] if _precedes(levels, steps[r], step)))
+    order: dict[int, None] = {}
+    for result in levels.graph.results:
+        _visit(maker[result], before, order)
+    return [steps[k] for k in order]
+
+
+def _matrices(nodes: Iterable[Node]) -> list[Node]:
+    return [node for node in nodes if node.type.order >= 2]
+
+
+def _precedes(levels: Levels, reader: Step, sweep: SweepStep) -> bool:
+    """Whether a step that reads an array can come before the sweep of this level: it does not depend on it."""
+    if isinstance(reader, SweepStep):
+        return reader.level < sweep.level or (reader.level == sweep.level and reader.program.rank > sweep.program.rank)
+    return levels.level[reader.node] <= sweep.level
+
+
+def _visit(start: int, before: list[dict[int, None]], order: dict[int, None]) -> None:
+    stack = [(start, iter(before[start]))]
+    active = {start}
+    while stack:
+        k, pending = stack[-1]
+        if k in order:
+            stack.pop()
+            continue
+        following = next((other for other in pending if other not in order and other not in active), None)
+        if following is None:
+            order[k] = None
+            active.discard(k)
+            stack.pop()
+        else:
+            active.add(following)
+            stack.append((following, iter(before[following])))
+
+
+def _find_freed(graph: Graph, steps: list[Step]) -> tuple[tuple[Node, ...], ...]:
+    last: dict[Node, int] = {}
+    for k, step in enumerate(steps):
+        last.update(dict.fromkeys((*step.produced, *step.read), k))
+    freed: list[list[Node]] = [[] for _ in steps]
+    results = set(graph.results)
+    for node, k in last.items():
+        if node not in results:
+            freed[k].append(node)
+    return tuple(tuple(nodes) for nodes in freed)
+
+
+def _find_overwritten(step: SweepStep, freed: Iterable[Node]) -> dict[Node, Node]:
+    """A dead array for each stored root of the same shape, where no tile needs it after the root is written."""
+    reads = last_reads(step.program)
+    aligned = aligned_loads(step.program)
+    position = {i.action.node: k for k, i in enumerate(step.program.instructions) if i.is_root}
+    dead = [node for node in freed if node in aligned and (node.type.order >= 2) and _is_owned(node)]
+    chosen: dict[Node, Node] = {}
+    for op in step.roots:
+        root = op.node
+        if root.type.order < 2 or rank(op) > root.type.order:
+            continue
+        fits = [node for node in dead if node.type.shape == root.type.shape and reads[node] <= position[root]]
+        if fits:
+            # the array read last before: Adam's m over m, W over W
+            chosen[root] = max(fits, key=lambda node: reads[node])
+            dead.remove(chosen[root])
+    return chosen
+
+
+def _is_owned(node: Node) -> bool:
+    """Whether the node's array is its own, not a view of another's (initial matrices are drawn per element)."""
+    return not isinstance(node, Stack) and not (is_view(node) and isinstance(node, Select) and _base(node) is None)
+
+
+def _base(node: Node) -> InitialMatrix | None:
+    while isinstance(node, Select):
+        node = node.operands[0]
+    return node if isinstance(node, InitialMatrix) else None
+
+
+def tile_extents(program: TileProgram, length: int) -> tuple[int, ...]:
+    """Extent of each grid axis in a tile: whole axes, cut from the first on until the largest block is small."""
+    extents = [length] * program.rank
+    blocks = largest_block_grids(program)
+
+    def largest() -> int:
+        return max((prod(extents[g] for g in grids) for grids in blocks), default=0)
+
+    for grid in range(program.rank):
+        floor = min(length, 64 if grid < program.rank - 1 else 256)
+        while largest() > TILE_ENTRIES and extents[grid] > floor:
+            extents[grid] = max(floor, (extents[grid] + 1) // 2)
+    if program.rank:
+        extents[0] = min(extents[0], max(1, -(-length // CHUNKS)), 512)
+    return tuple(extents)
+
+
+def chunk_rows(length: int, tile_rows: int) -> int:
+    """Rows of one unit of work: some tiles, about `CHUNKS` units in all."""
+    tiles = -(-length // tile_rows)
+    return tile_rows * max(1, tiles // CHUNKS)
+
+
+def value_bytes(node: Node, length: int, itemsize: int) -> int:
+    width = 8 if node.type.order == 0 else itemsize * length**node.type.order
+    return prod(node.type.shape) * width
+
+
+def estimate_plan(plan: Plan, *, length: int, itemsize: int, threads: int) -> Estimate:
+    """Peak memory, arithmetic and a rough time at width `length`."""
+    live = peak = flops = 0
+    seconds = 0.0
+    held: dict[Node, int] = {}
+    for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
+        for node in step.produced:
+            taken = over.get(node)
+            held[node] = held.pop(taken) if taken is not None else _new_bytes(node, length, itemsize)
+        live = sum(held.values()) if isinstance(step, SweepStep) else live + held[step.produced[0]]
+        work, moved, spare = _step_cost(step, length, itemsize, threads)
+        peak = max(peak, live + spare)
+        flops += work
+        seconds += max(work / (5e9 * threads), moved / 1e10) + 2e-5
+        for node in freed:
+            live -= held.pop(node, 0)
+    return Estimate(peak, flops, seconds, len(plan.steps))
+
+
+def _new_bytes(node: Node, length: int, itemsize: int) -> int:
+    if isinstance(node, Select) or (isinstance(node, InitialMatrix) and node.type.shape):
+        return value_bytes(node, length, itemsize) if _base(node) is not None and isinstance(node, Select) else 0
+    return value_bytes(node, length, itemsize)
+
+
+def _step_cost(step: Step, length: int, itemsize: int, threads: int) -> tuple[int, int, int]:
+    """(flops, bytes moved, temporary bytes) of a step."""
+    if isinstance(step, NodeStep):
+        node = step.node
+        moved = sum(value_bytes(x, length, itemsize) for x in (node, *node.operands))
+        if isinstance(node, MatMul):
+            return 2 * length * prod(node.type.shape) * length // 16, moved, 0
+        spare = 2 * value_bytes(node, length, itemsize) if isinstance(node, Map | Contract) else 0
+        return prod(node.type.shape) * length**node.type.order * len(operand_axes(node)), moved, spare
+    extents = tile_extents(step.program, length)
+    tiles = prod(-(-length // extent) for extent in extents)
+    work = tiles * _discounted(step.program, extents)
+    moved = sum(value_bytes(x, length, itemsize) for x in (*step.read, *step.produced) if x.type.order > 1)
+    blocks = sum(
+        prod(op.node.type.shape) * prod(extents[g] for g in grids_of(op.coords)) for op in step.program.operations
+    )
+    partial = sum(value_bytes(op.node, length, itemsize) for op in step.roots if Coord(0) not in op.coords)
+    return work, moved, threads * (itemsize * min(blocks, 8 * max(extents, default=1) * extents[0]) + partial)
+
+
+def _discounted(program: TileProgram, extents: tuple[int, ...]) -> int:
+    """Work of a tile in entrywise operations: a BLAS operation costs a sixteenth."""
+    from nexort.engine.blocks import block_flops
+
+    return sum(block_flops(op, extents) // (16 if isinstance(op.node, Contract) else 1) for op in program.operations)
