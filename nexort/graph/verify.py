@@ -2,7 +2,7 @@
 
 Accepts a graph and the stage it is in; promises that operands precede users, that every type follows from the
 operands as `nodes.py` says, and that a lowered graph holds no operation that a backend must have replaced.  A
-violation is a fault of NEXORT, not of the program: it raises `GraphFault`.
+violation is a fault of NEXORT, not of the program: it raises `GraphError`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Stage = Literal["elaborated", "lowered"]
 _ABSENT_WHEN_LOWERED = (Apply, OperatorSum, OperatorProduct, Transpose, Alias, Stop)
 
 
-class GraphFault(AssertionError):
+class GraphError(AssertionError):
     """A pass or the elaborator built a graph that is not one: our bug."""
 
     def __init__(self, node: Node, reason: str) -> None:
@@ -51,17 +51,17 @@ class GraphFault(AssertionError):
 
 
 def verify_graph(graph: Graph, *, stage: Stage = "elaborated") -> None:
-    """Return if the graph is well formed at this stage, else raise `GraphFault`."""
+    """Return if the graph is well formed at this stage, else raise `GraphError`."""
     seen: set[Node] = set()
     for node in graph.order:
         for operand in node.operands:
             if operand not in seen:
-                raise GraphFault(node, "an operand does not precede its user")
+                raise GraphError(node, "an operand does not precede its user")
         if node in seen:
-            raise GraphFault(node, "listed twice")
+            raise GraphError(node, "listed twice")
         seen.add(node)
         if stage == "lowered" and isinstance(node, _ABSENT_WHEN_LOWERED):
-            raise GraphFault(node, "left over after lowering")
+            raise GraphError(node, "left over after lowering")
         verify_node(node)
     _verify_outputs(graph, seen)
 
@@ -71,7 +71,7 @@ def verify_acyclic(graph: Graph) -> None:
     import networkx as nx
 
     if not nx.is_directed_acyclic_graph(graph.digraph):
-        raise GraphFault(graph.order[-1], "the graph has a cycle")
+        raise GraphError(graph.order[-1], "the graph has a cycle")
 
 
 def _verify_outputs(graph: Graph, seen: set[Node]) -> None:
@@ -83,13 +83,13 @@ def _verify_outputs(graph: Graph, seen: set[Node]) -> None:
             raise AssertionError(f"output {output.name}: {len(output.nodes)} nodes for loops {output.loops}")
         for node in output.nodes:
             if node not in seen:
-                raise GraphFault(node, f"output {output.name} is not in the order")
+                raise GraphError(node, f"output {output.name} is not in the order")
             _ensure(node, node.type == output.nodes[0].type, f"output {output.name} has nodes of two types")
 
 
 def _ensure(node: Node, condition: bool, reason: str) -> None:
     if not condition:
-        raise GraphFault(node, reason)
+        raise GraphError(node, reason)
 
 
 def verify_node(node: Node) -> None:
@@ -126,7 +126,7 @@ def verify_node(node: Node) -> None:
             _ensure(node, len(node.operands) == 2 and _all_operators(node.operands), "takes two operators")
             _verify_operator(node, node.axes)
         case _:
-            raise GraphFault(node, "an unknown operation")
+            raise GraphError(node, "an unknown operation")
 
 
 def _is_operator(node: Node) -> bool:

@@ -1,7 +1,23 @@
 """Passes from graph to graph, and the analyses that the backends share."""
 
 from nexort.passes.contract import Contractor, contract
+from nexort.passes.operators import NormalForm, OperatorForms, apply_matrix, lower_operators
 from nexort.passes.outer import OuterSums, outer_sums
+from nexort.passes.pieces import COL, ROW, OuterFactors, Piece
 from nexort.passes.simplify import simplify
 
-__all__ = ["Contractor", "OuterSums", "contract", "outer_sums", "simplify"]
+__all__ = [
+    "COL",
+    "ROW",
+    "Contractor",
+    "NormalForm",
+    "OperatorForms",
+    "OuterFactors",
+    "OuterSums",
+    "Piece",
+    "apply_matrix",
+    "contract",
+    "lower_operators",
+    "outer_sums",
+    "simplify",
+]

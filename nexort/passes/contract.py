@@ -17,7 +17,6 @@ from nexort.passes.algebra import ADD, IDENTITY, NEG, SUB
 from nexort.passes.outer import OuterSums
 from nexort.passes.products import (
     Product,
-    UseCount,
     build_product,
     flatten,
     open_contraction,
@@ -32,9 +31,7 @@ MAX_SUMMANDS = 4
 def contract(graph: Graph) -> Graph:
     """The graph with sums and averages of products as contractions."""
     contractor = Contractor(graph)
-    return build_graph(
-        replace(out, nodes=tuple(contractor.new[node] for node in out.nodes)) for out in graph.outputs
-    )
+    return build_graph(replace(out, nodes=tuple(contractor.new[node] for node in out.nodes)) for out in graph.outputs)
 
 
 class Contractor:
@@ -70,9 +67,10 @@ class Contractor:
         width = tuple(("width", k) for k in range(node.type.order))
         whole = Term(node, static, width)
         product = Product()
-        (operand,) = open_contraction(whole, product) or ()
-        flatten(operand, product, self.uses)
-        if len(product.factors) == 1 and product.factors[0].node is operand.node and not self._is_sum(operand):
+        for operand in open_contraction(whole, product) or ():
+            flatten(operand, product, self.uses)
+        (operand,) = node.operands
+        if len(product.factors) == 1 and product.factors[0].node is operand and not self._is_sum(product.factors[0]):
             return node
         result = self.build(product, (*static, *width), place_of(node))
         return arrange(result, static, width, place_of(node), sizes_of([whole]))
@@ -80,7 +78,7 @@ class Contractor:
     # products whose factors may be tensors
 
     def contract_terms(self, terms: Sequence[Term], kept: Sequence[Label], place: Place) -> Term:
-        """∏ terms, static labels outside `kept` summed, width labels averaged; tensors are taken apart where it pays."""
+        """∏ terms, static labels outside `kept` summed, width labels averaged; tensors are opened where it pays."""
         product = Product()
         for term in terms:
             product.summed.update({s: n for s, n in term.sizes.items() if s not in kept})

@@ -103,7 +103,6 @@ def is_tensor(node: Node) -> bool:
     return node.type.order == 2 and not node.type.is_operator
 
 
-
 def outer_sums(graph: Graph) -> set[Node]:
     """The nodes of order 2 that are sums of outer products."""
     analysis = OuterSums()

@@ -290,9 +290,7 @@ def _contraction(
     summed, averaged = static[len(kind.shape) :], width[kind.order :]
     if summed and not averaged:
         axes = tuple(k for k, s in enumerate(factor.static) if s in summed)
-        return Reduce(
-            type=kind, operands=(factor.node,), kind="sum", axes=axes, span=place.span, passes=place.passes
-        )
+        return Reduce(type=kind, operands=(factor.node,), kind="sum", axes=axes, span=place.span, passes=place.passes)
     if averaged and not summed:
         axes = tuple(k for k, w in enumerate(factor.width) if w in averaged)
         return Average(type=kind, operands=(factor.node,), axes=axes, span=place.span, passes=place.passes)
