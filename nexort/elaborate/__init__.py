@@ -1,0 +1,67 @@
+"""From syntax tree to program graph: names, kinds, static shapes, loops, families, optimizers and gradients.
+
+Kinds can change from pass to pass of a loop, so checking happens along the unrolling.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from nexort.elaborate.data import load_data
+from nexort.elaborate.outputs import Outputs, name_unnamed
+from nexort.elaborate.statements import Unroller
+from nexort.errors import FaultGroup, NexortError, UsageFault, suggest
+from nexort.graph import Graph, build_graph
+from nexort.syntax import ast
+
+__all__ = ["elaborate", "load_data"]
+
+DEEP = 20_000
+
+
+def elaborate(
+    program: ast.Program, *, settings: Mapping[str, int | float] | None = None, data: Mapping[str, object] | None = None
+) -> Graph:
+    """The graph of a program. `settings` override `param`s, `data` replaces the stand-ins that it has keys for.
+
+    Raises the NexortError of the program, or a FaultGroup of several; UsageFault for a setting of an unknown name.
+    """
+    settings = dict(settings or {})
+    unroller = Unroller(settings=settings, given=dict(data or {}), outputs=Outputs(name_unnamed(program)))
+    with deep_recursion():
+        unroller.block(program.body)
+        faults = list(unroller.faults.values())
+        outputs = ()
+        if not faults:
+            try:
+                outputs = unroller.outputs.finish()
+            except NexortError as fault:
+                faults.append(fault)
+    if not faults:
+        _check_settings(settings, unroller)
+    if faults:
+        raise faults[0] if len(faults) == 1 else FaultGroup(faults)
+    return build_graph(outputs)
+
+
+def _check_settings(settings: Mapping[str, int | float], unroller: Unroller) -> None:
+    for name in settings:
+        if name not in unroller.params:
+            known = ", ".join(unroller.params) or "none"
+            hint = suggest(name, unroller.params) or f"the program's params: {known}"
+            if name in unroller.shapes:
+                hint = f"'{name}' takes its value from the data"
+            raise UsageFault(f"--set {name}: the program has no param '{name}'", hint=hint)
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Room for expressions as deep as the parser admits: Python frames need no C stack."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

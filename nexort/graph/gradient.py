@@ -209,17 +209,15 @@ class Tape:
         stack_ = [target]
         while stack_:
             node = stack_.pop()
-            if node not in needed and (node not in self._adjoints):
+            if node not in needed and node not in self._adjoints and node not in self._pieces:
                 needed.add(node)
                 stack_.extend(user for user, _ in self._users[node])
         for node in sorted(needed, key=lambda node: -node.serial):
             pieces = [p for user, k in self._users[node] for p in self._pull(user, k)]
             self._pieces[node] = pieces
-            arrays = [self._tensor(piece, node) for piece in pieces] if node.type.is_operator else pieces
-            # an operator between two others is passed on in pieces; its tensor is made when it is the target
-            lazy = node.type.is_operator and node is not target
-            if not lazy:
-                self._adjoints[node] = self._collect(arrays, node)
+            # an operator is passed on in pieces; its tensor is made when it is the target
+            if not node.type.is_operator:
+                self._adjoints[node] = self._collect(pieces, node)
         if target not in self._adjoints:
             arrays = [self._tensor(piece, target) for piece in self._pieces[target]]
             self._adjoints[target] = self._collect(arrays, target)
@@ -370,12 +368,12 @@ class Tape:
         if derivative.is_zero:
             return []
         operands = [_labelled(user.operands[k], user.axes[k], adjoint.own, _wide(user), self.place) for k in kept]
-        if derivative is primitive("identity"):
+        if not kept:
+            local = number(float(derivative.expr))
+        elif derivative is primitive("identity"):
             local = operands[0]
         else:
             local = combine(derivative, operands, self.place)
-        if not kept:
-            local = number(float(derivative.expr))
         term = _times(adjoint.terms[0], local, self.place)
         return [self._settle(adjoint, user, user.operands[position], user.axes[position], term)]
 

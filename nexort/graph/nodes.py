@@ -48,6 +48,11 @@ class Axes:
 _serials = count()
 
 
+def next_serial() -> int:
+    """A serial that no node has: nodes made later have larger ones."""
+    return next(_serials)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     type: Type

@@ -1,0 +1,191 @@
+"""Data arrays: from a file, or the stand-ins of a `data` declaration (LANGUAGE §3)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort.elaborate.constants import Evaluate, integer_at, number_at
+from nexort.errors import DataFault, NexortError, SizeFault, TypeFault, suggest
+from nexort.syntax import ast
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+MAX_ENTRIES = 10**8
+KINDS = ("normal", "uniform", "sphere", "rademacher", "linspace")
+
+
+def load_data(path: str | Path) -> dict[str, Array]:
+    """The arrays of an .npz file, as they are (pickled objects are refused); checked when a program uses them."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataFault(f"{path} is a single array, not an .npz archive", hint="write it with np.savez(path, xi=xi)")
+            return {name: _member(archive, name, path) for name in archive.files}
+    except FileNotFoundError:
+        raise DataFault(f"the data file {path} does not exist", hint="check the path behind --data") from None
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError) as fault:
+        if isinstance(fault, ValueError) and "pickle" in str(fault):
+            raise _pickled(path, None) from None
+        raise DataFault(f"{path} cannot be read as an .npz archive: {fault}", hint="write it with np.savez(path, xi=xi)") from None
+
+
+def _pickled(path: Path, name: str | None) -> DataFault:
+    where = f"the array '{name}' in {path}" if name else str(path)
+    return DataFault(f"{where} holds pickled objects, which are not loaded", hint="save plain number arrays with np.savez")
+
+
+def _member(archive: Any, name: str, path: Path) -> Array:
+    try:
+        return archive[name]
+    except ValueError:
+        raise _pickled(path, name) from None
+    except (OSError, zipfile.BadZipFile, EOFError, MemoryError) as fault:
+        raise DataFault(f"the array '{name}' in {path} cannot be read: {fault}", hint="write the file again") from None
+
+
+def check_array(item: ast.DataItem, array: object) -> Array:
+    """A given array as float64, or the reason why it cannot be one."""
+    name = item.name.id
+    given = np.asarray(array)
+    if given.dtype.kind not in "fiub":
+        raise DataFault(
+            f"the data array '{name}' has entries of type {given.dtype}", item.span, hint="give real numbers (float or int)"
+        )
+    if given.ndim != len(item.shape):
+        raise DataFault(
+            f"the data array '{name}' has {given.ndim} axes (shape {given.shape}), and the program declares {len(item.shape)}",
+            item.span,
+            hint="reshape the array, or declare its axes",
+        )
+    if given.size > MAX_ENTRIES:
+        raise SizeFault(f"the data array '{name}' has {given.size} entries, over the bound of {MAX_ENTRIES}", item.span)
+    if 0 in given.shape:
+        raise DataFault(f"the data array '{name}' is empty (shape {given.shape})", item.span, hint="an axis needs an element")
+    result = given.astype(np.float64)
+    if not np.isfinite(result).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
+        raise DataFault(f"the data array '{name}' is not finite at {list(where)}", item.span, hint="remove NaN and infinite entries")
+    return result
+
+
+def missing(item: ast.DataItem, given: Mapping[str, object]) -> NexortError:
+    name = item.name.id
+    hint = suggest(name, given) or f"give the key '{name}' in --data FILE.npz, or a stand-in: data {name} = normal(seed=1)"
+    return DataFault(f"no data for '{name}'", item.span, hint=hint)
+
+
+def standin(item: ast.DataItem, shape: tuple[int, ...] | None, evaluate: Evaluate) -> Array:
+    """The built-in array of a declaration; `shape` is None where a list gives it."""
+    tree = item.standin
+    assert tree is not None
+    while isinstance(tree, ast.Paren):
+        tree = tree.body
+    if isinstance(tree, ast.Call) and isinstance(tree.function, ast.Name) and tree.function.id in KINDS:
+        if shape is None:
+            raise DataFault(
+                f"nothing fixes the shape of '{item.name.id}'", item.span, hint="declare a param of that name, or give numbers"
+            )
+        return _check_entries(item, _generated(item, tree, tree.function.id, shape, evaluate))
+    value = _listed(tree, evaluate)
+    try:
+        array = np.array(value, dtype=np.float64)
+    except ValueError:
+        raise DataFault("the rows of this list have different lengths", tree.span, hint="a data array is rectangular") from None
+    if not isinstance(value, list) and shape:
+        array = np.full(shape, float(value))
+    return check_array(item, array)
+
+
+def _check_entries(item: ast.DataItem, make: Callable[[], Array]) -> Array:
+    return check_array(item, make())
+
+
+def _generated(
+    item: ast.DataItem, tree: ast.Call, kind: str, shape: tuple[int, ...], evaluate: Evaluate
+) -> Callable[[], Array]:
+    count = 1
+    for size in shape:
+        count *= size
+    if count > MAX_ENTRIES:
+        raise SizeFault(f"'{item.name.id}' would have {count} entries, over the bound of {MAX_ENTRIES}", item.span)
+    if kind == "linspace":
+        return _linspace(item, tree, shape, evaluate)
+    seed = _seed(tree, evaluate)
+    key = int.from_bytes(sha256(f"{kind}/{item.name.id}/{seed}".encode()).digest()[:16], "little")
+    generator = np.random.Generator(np.random.Philox(key=key))
+    match kind:
+        case "normal":
+            return lambda: generator.standard_normal(shape)
+        case "uniform":
+            return lambda: generator.random(shape)
+        case "rademacher":
+            return lambda: generator.integers(0, 2, shape) * 2.0 - 1.0
+        case _:
+            return lambda: _sphere(generator.standard_normal(shape), item)
+
+
+def _sphere(points: Array, item: ast.DataItem) -> Array:
+    if points.ndim == 0:
+        raise DataFault("sphere gives rows, and a number has none", item.span, hint="declare at least one axis")
+    return points / np.linalg.norm(points, axis=-1, keepdims=True)
+
+
+def _seed(tree: ast.Call, evaluate: Evaluate) -> int:
+    if tree.arguments:
+        raise TypeFault("a stand-in takes seed= only", tree.arguments[0].span, hint="write normal(seed=1)")
+    for keyword in tree.keywords:
+        if keyword.name.id != "seed":
+            raise TypeFault(f"a stand-in has no argument '{keyword.name.id}'", keyword.span, hint="write normal(seed=1)")
+        return integer_at(keyword.value, evaluate, "a seed")
+    return 0
+
+
+def _linspace(item: ast.DataItem, tree: ast.Call, shape: tuple[int, ...], evaluate: Evaluate) -> Callable[[], Array]:
+    if len(tree.arguments) != 2 or tree.keywords or len(shape) != 1:
+        raise DataFault("linspace(a, b) fills one axis from a to b", tree.span, hint="data s[M] = linspace(0, 1)")
+    low, high = (float(number_at(part, evaluate, "an end of linspace")) for part in tree.arguments)
+    return lambda: np.linspace(low, high, shape[0])
+
+
+def _listed(tree: ast.Expr, evaluate: Evaluate) -> Any:
+    """Lists with + and * as in Python."""
+    match tree:
+        case ast.Paren():
+            return _listed(tree.body, evaluate)
+        case ast.ListLiteral():
+            return [_listed(part, evaluate) for part in tree.items]
+        case ast.Binary(operator="+" | "*") if _has_list(tree):
+            left, right = _listed(tree.left, evaluate), _listed(tree.right, evaluate)
+            if tree.operator == "+" and isinstance(left, list) and isinstance(right, list):
+                return _bounded(left, right, 1, tree)
+            if tree.operator == "*" and isinstance(left, list) and isinstance(right, int):
+                return _bounded(left, [], right, tree)
+            if tree.operator == "*" and isinstance(left, int) and isinstance(right, list):
+                return _bounded(right, [], left, tree)
+            raise TypeFault("lists are joined with + and repeated with * and an integer", tree.span, hint="[1] * 3 + [0]")
+        case _:
+            return number_at(tree, evaluate, "an entry of a data array")
+
+
+def _bounded(first: list[Any], second: list[Any], times: int, tree: ast.Expr) -> list[Any]:
+    if len(first) * max(times, 0) + len(second) > MAX_ENTRIES:
+        raise SizeFault(f"this list is longer than {MAX_ENTRIES} entries", tree.span, hint="give large arrays with --data")
+    return first * times + second
+
+
+def _has_list(tree: ast.Expr) -> bool:
+    match tree:
+        case ast.ListLiteral():
+            return True
+        case ast.Paren():
+            return _has_list(tree.body)
+        case ast.Binary():
+            return _has_list(tree.left) or _has_list(tree.right)
+        case _:
+            return False
