@@ -144,9 +144,15 @@ def load_source(source: Source, *, data: DataSource | None = None, settings: Map
 
 
 def _number(name: str, value: Any) -> int | float:
-    if isinstance(value, Integral | Real) and not isinstance(value, bool | np.bool):
-        return int(value) if isinstance(value, Integral) else float(value)
-    raise UsageFault(f"param {name} must be a finite number, not {value!r}")
+    if not isinstance(value, Integral | Real) or isinstance(value, bool | np.bool_):
+        raise UsageFault(f"param {name} must be a number, not {value!r}")
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        is_finite = False
+    if not is_finite:
+        raise UsageFault(f"param {name} must be finite and below 1e308 in size")
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _arrays(data: DataSource | None) -> dict[str, NDArray[np.float64]]:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -45,15 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_error("error: out of memory\n  hint: `nexort check` states the memory needed")
         return COMPUTATION_FAILED
     except Exception as error:
-        write_error(_describe(error))
+        write_error(_describe(error, sys.argv[1:] if argv is None else argv))
         return INTERNAL_FAULT
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: Exception, argv: Sequence[str]) -> str:
     """What to say of an exception that is no fault of the user's."""
     if os.environ.get("NEXORT_DEBUG") == "1":
         return "".join(traceback.format_exception(error))
-    command = " ".join(["nexort", *sys.argv[1:]])
+    command = shlex.join(["nexort", *argv])
     return (
         f"internal error: {type(error).__name__}: {error}\n"
         "  This is a fault of NEXORT, not of your program.\n"

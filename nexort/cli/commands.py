@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from argparse import Namespace
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -137,13 +137,10 @@ def _setting(text: str) -> tuple[str, int | float]:
 
 
 def _parse_number(text: str) -> int | float | None:
-    """A finite number as Python writes it (`50`, `1_000`, `1e-3`)."""
+    """A number as Python writes it (`50`, `1_000`, `1e-3`); the API asks that it be finite."""
     for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
-        return number if math.isfinite(number) else None
+        with suppress(ValueError):
+            return kind(text)
     return None
 
 

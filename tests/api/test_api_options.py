@@ -1,0 +1,85 @@
+"""Options keep their bounds, and are the same for Python and the command line."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from nexort.api import CheckOptions, LimitOptions, Program, RunOptions
+from nexort.errors import UsageFault
+
+
+@pytest.mark.parametrize(
+    ("options", "method"), [(RunOptions, Program.run), (LimitOptions, Program.limit), (CheckOptions, Program.check)]
+)
+def test_methods_take_the_options_with_their_defaults(options, method):
+    signature = inspect.signature(method).parameters
+    for option in fields(options):
+        default = signature[option.name].default
+        assert default is inspect.Parameter.empty or default == option.default
+    assert set(signature) - {"self", "progress"} == {option.name for option in fields(options)}
+
+
+def test_defaults():
+    assert RunOptions(width=8).to_dict() == {
+        "width": 8,
+        "trials": 10,
+        "seed": 0,
+        "init": "gaussian",
+        "dtype": "float64",
+        "device": "cpu",
+    }
+    assert LimitOptions().to_dict() == {
+        "samples": 4096,
+        "replicates": 8,
+        "seed": 0,
+        "tol": None,
+        "method": "auto",
+        "dtype": "float64",
+        "device": "cpu",
+    }
+
+
+def test_numpy_integers_are_whole_numbers():
+    width = RunOptions(width=np.int64(8)).width
+    assert (width, type(width)) == (8, int)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "width must be at least 1, not 0"),
+        ({"width": 8.0}, "width must be a whole number, not 8.0"),
+        ({"width": "8"}, "width must be a whole number, not '8'"),
+        ({"width": True}, "width must be a whole number, not True"),
+        ({"width": None}, "width must be a whole number, not None"),
+        ({"width": 8, "trials": 0}, "trials must be at least 1"),
+        ({"width": 8, "seed": -1}, "seed must be at least 0"),
+        ({"width": 8, "init": "gausian"}, "did you mean 'gaussian'?"),
+        ({"width": 8, "device": "gpu"}, "--device gpu is not built yet"),
+    ],
+)
+def test_run_options_out_of_range(options, message):
+    with pytest.raises(UsageFault) as caught:
+        RunOptions(**options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 1}, "samples must be at least 2"),
+        ({"replicates": 0}, "replicates must be at least 1"),
+        ({"tol": "small"}, "tol must be a number, not 'small'"),
+        ({"tol": float("nan")}, "tol must be positive"),
+        ({"tol": 1e-3}, "--tol is not built yet"),
+        ({"method": "exact"}, "--method exact is not built yet"),
+    ],
+)
+def test_limit_options_out_of_range(options, message):
+    with pytest.raises(UsageFault) as caught:
+        LimitOptions(**options)
+    assert message in str(caught.value)
