@@ -1,1 +1,16 @@
 """The limit n → ∞ of a program: the Master Theorem (TP4b Theorem 2.6.10) on sampled kets."""
+
+from nexort.limit.backend import LimitRun
+from nexort.limit.estimate import LimitEstimate, SideBound, SpaceBound
+from nexort.limit.stats import Estimate, estimate_limit
+from nexort.limit.width import check_width_limits
+
+__all__ = [
+    "Estimate",
+    "LimitEstimate",
+    "LimitRun",
+    "SideBound",
+    "SpaceBound",
+    "check_width_limits",
+    "estimate_limit",
+]

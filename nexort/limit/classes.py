@@ -33,7 +33,7 @@ from nexort.graph import (
 )
 
 if TYPE_CHECKING:
-    from nexort.engine.arrays import Array
+    from nexort.engine import Array
 
 OUTPUTS, INPUTS = 0, 1
 """The axes of an operator: W @ x has the space of axis 0, x that of axis 1."""

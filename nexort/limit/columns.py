@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 from nexort.limit.products import Products
 
 TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}

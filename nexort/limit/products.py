@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 
 ForEach: TypeAlias = Callable[[Callable[[int], object], int], None]
 """Runs task(0), …, task(count − 1), in any order and on any threads."""
@@ -24,10 +24,10 @@ def run_in_turn(task: Callable[[int], object], count: int) -> None:
 
 
 class Products:
-    """Inner products and combinations of rows over N samples."""
+    """Inner products and combinations of rows over N samples; `for_each` may be exchanged at any time."""
 
     def __init__(self, for_each: ForEach = run_in_turn) -> None:
-        self._for_each = for_each
+        self.for_each = for_each
 
     def inner(self, X: Array, Y: Array) -> Array:
         """X Yᵀ / N: the inner products ⟨x⎸y⟩ of the rows of X (k, N) and of Y (r, N), an array (k, r)."""
@@ -47,5 +47,5 @@ class Products:
             part = slice(b * BLOCK, (b + 1) * BLOCK)
             result[:, part] = make(part)
 
-        self._for_each(block, -(-columns // BLOCK))
+        self.for_each(block, -(-columns // BLOCK))
         return result

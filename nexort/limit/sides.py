@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 from nexort.errors import ComputationFault
 from nexort.limit.columns import Basis, Rows
-from nexort.limit.spaces import WidthSpace, describe
+from nexort.limit.spaces import WidthSpace, describe_passes
 
 if TYPE_CHECKING:
     from nexort.graph.terms import Place
@@ -78,8 +78,8 @@ class Side:
         fresh = self._arguments.extend(X)
         if self.rank >= self._source.samples:
             raise ComputationFault(
-                f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have, "
-                f"at {describe(place)}",
+                f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have"
+                f"{describe_passes(place)}",
                 place.span if place is not None else None,
                 hint="use more samples (--samples)",
             )
@@ -108,7 +108,7 @@ class InitialOperator:
         """(⎸W x⟩^, ⎸W x⟩˙) for the rows x of X (k, N), or those of Wᵀ; the ket is their sum."""
         if not np.isfinite(X).all():
             raise ComputationFault(
-                f"an argument of {self.name} is not finite, at {describe(place)}",
+                f"an argument of {self.name} is not finite{describe_passes(place)}",
                 place.span if place is not None else None,
             )
         this, other = (self.backward, self.forward) if is_transposed else (self.forward, self.backward)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 from nexort.limit.columns import Basis, orthonormal_rows
 from nexort.limit.products import Products
 
@@ -35,13 +35,15 @@ FILL = 0.8
 Warn = Callable[[str], None]
 
 
+def describe_passes(place: Place | None) -> str:
+    """`, t = 3`: the pass of the loops around a statement."""
+    return "".join(f", {name} = {value}" for name, value in place.passes) if place is not None else ""
+
+
 def describe(place: Place | None) -> str:
-    """`file:line:col (t = 3)`: a statement and the pass of its loops."""
-    if place is None:
-        return "an unknown place"
-    at = place.span.place if place.span is not None else "a statement without a place"
-    passes = ", ".join(f"{name} = {value}" for name, value in place.passes)
-    return f"{at} ({passes})" if passes else at
+    """`file:line:col, t = 3`: a statement and the pass of its loops."""
+    at = place.span.place if place is not None and place.span is not None else "<graph>"
+    return f"{at}{describe_passes(place)}"
 
 
 class WidthSpace:
@@ -52,7 +54,7 @@ class WidthSpace:
         samples: int,
         dtype: Any = np.float64,
         *,
-        name: str = "",
+        name: str = "of the graph",
         warn: Warn | None = None,
         capacity: int = 16,
         products: Products | None = None,
@@ -101,8 +103,8 @@ class WidthSpace:
     def _warn_once(self, place: Place | None) -> None:
         if not self._is_full:
             self._warn(
-                f"{describe(place)}: the columns of width space {self.name or '?'} exceed {FILL:.0%} of the "
-                f"{self.samples} samples; from here on new columns are plain samples, which are less accurate "
-                f"(use more samples)"
+                f"{describe(place)}: the columns of the width space {self.name} exceed {FILL:.0%} of the "
+                f"{self.samples} samples; new ones are plain samples from here on, which are less accurate "
+                f"(more --samples help)"
             )
         self._is_full = True

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 
 PARTICLES = "particles"
 CONFIDENCE = 0.95

@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 
-from nexort.engine.arrays import Array
+from nexort.engine import Array
 from nexort.errors import WidthFault
 from nexort.graph import (
     Average,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexort.engine.streams import Streams
+from nexort.engine import Streams
 from nexort.errors import ComputationFault
 from nexort.limit.sides import InitialOperator
 from nexort.limit.spaces import WidthSpace

@@ -1,0 +1,147 @@
+"""Upper bounds before any work: columns of every matrix side and width space, memory, arithmetic.
+
+The bounds count the arguments of every product as if they were independent; at run time dependent ones take no column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from nexort.engine import Plan, available_threads, estimate_plan
+from nexort.graph import InitialMatrix, MatMul, Node
+from nexort.graph.terms import Place
+from nexort.limit.classes import INPUTS, OUTPUTS, matrix_elements
+from nexort.limit.meaning import KetGraph, element_name
+from nexort.limit.spaces import FILL
+
+BLAS_RATE = 3e10
+"""Operations a second and thread in large matrix products, for the rough time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBound:
+    """At most `columns` new columns for the hats of `name` (W or W')."""
+
+    name: str
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceBound:
+    """At most `columns` columns in a width space; `overflow` is the first statement at which they may exceed FILL·N."""
+
+    name: str
+    columns: int
+    overflow: Place | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitEstimate:
+    """What one replicate takes: peak `bytes`, `flops`, rough `seconds`, and upper bounds of columns."""
+
+    bytes: int
+    flops: int
+    seconds: float
+    sides: tuple[SideBound, ...]
+    spaces: tuple[SpaceBound, ...]
+
+    @property
+    def columns(self) -> int:
+        """The largest bound of a matrix side."""
+        return max((side.columns for side in self.sides), default=0)
+
+
+def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) -> LimitEstimate:
+    count = _Count(kets, samples)
+    for node in kets.graph.order:
+        if isinstance(node, MatMul):
+            count.visit(node)
+    threads = available_threads()
+    values = estimate_plan(plan, length=samples, itemsize=itemsize, threads=threads)
+    rows = sum(2 * min(n, samples) for n in count.sides.values())
+    rows += sum(min(n, int(FILL * samples)) for n in count.spaces.values())
+    # arrays of rows are doubled when they grow
+    state = 2 * rows * samples * itemsize
+    return LimitEstimate(
+        bytes=state + _peak_of_values(plan, samples, itemsize),
+        flops=values.flops + count.flops,
+        seconds=values.seconds + count.flops / (BLAS_RATE * threads),
+        sides=tuple(SideBound(name=key[0], columns=n) for key, n in count.sides.items()),
+        spaces=tuple(
+            SpaceBound(name=kets.space_names.get(k, ""), columns=n, overflow=count.overflow.get(k))
+            for k, n in count.spaces.items()
+        ),
+    )
+
+
+class _Count:
+    """Columns so far, over the products of a graph in order."""
+
+    def __init__(self, kets: KetGraph, samples: int) -> None:
+        self._kets = kets
+        self._samples = samples
+        self._seen: set[tuple[object, ...]] = set()
+        self.sides: dict[tuple[str, object], int] = {}
+        self.spaces: dict[int, int] = {}
+        self.overflow: dict[int, Place] = {}
+        self.flops = 0
+        for vector in kets.vectors:
+            self._add(kets.classes.space(vector), prod(vector.type.shape), vector)
+
+    def visit(self, node: MatMul) -> None:
+        found = matrix_elements(node.operands[0])
+        if found is None:
+            return
+        matrix, elements = found
+        shared = set(node.axes[0].static)
+        argument = node.operands[1]
+        pairs = zip(node.axes[1].static, argument.type.shape, strict=True)
+        rows = prod(size for axis, size in pairs if axis not in shared)
+        for element in elements.flat:
+            self._apply(node, matrix, int(element), rows)
+
+    def _apply(self, node: MatMul, matrix: InitialMatrix, element: int, rows: int) -> None:
+        classes = self._kets.classes
+        ends = [classes.matrix_space(matrix, element, axis) for axis in (INPUTS, OUTPUTS)]
+        source, target = reversed(ends) if node.is_transposed else ends
+        mark = "'" if node.is_transposed else ""
+        side = (f"{element_name(matrix, element)}{mark}", (matrix.signature, element, node.is_transposed))
+        key = (*side, node.operands[1])
+        if key not in self._seen:
+            self._seen.add(key)
+            self.sides[side] = self.sides.get(side, 0) + rows
+            self._add(source, rows, node)
+            self._add(target, rows, node)
+        self.flops += self._work(rows, self.sides[side], self.spaces[source] + self.spaces[target])
+
+    def _add(self, space: int, rows: int, node: Node) -> None:
+        self.spaces[space] = self.spaces.get(space, 1) + rows
+        if self.spaces[space] > FILL * self._samples:
+            self.overflow.setdefault(space, Place(node.span, node.passes))
+
+    def _work(self, rows: int, side: int, spaces: int) -> int:
+        """Two projections on the side and on each space (two products each), the hat, the dot, and factorisations."""
+        rank = 4 * min(side, self._samples) + 4 * min(spaces, int(2 * FILL * self._samples)) + 4 * side + 4 * rows
+        return 2 * rows * rank * self._samples
+
+
+def _peak_of_values(plan: Plan, samples: int, itemsize: int) -> int:
+    """Peak memory of the plan's arrays; operators are never formed here."""
+    live = peak = 0
+    held: dict[Node, int] = {}
+    for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
+        for node in step.produced:
+            taken = over.get(node)
+            held[node] = held.pop(taken) if taken is not None else _bytes_of(node, samples, itemsize)
+            live += held[node] if taken is None else 0
+        peak = max(peak, live)
+        for node in freed:
+            live -= held.pop(node, 0)
+    return peak
+
+
+def _bytes_of(node: Node, samples: int, itemsize: int) -> int:
+    if node.type.is_operator:
+        return 0
+    return prod(node.type.shape) * (8 if node.type.order == 0 else itemsize * samples**node.type.order)

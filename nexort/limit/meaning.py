@@ -1,0 +1,190 @@
+"""What the array evaluator runs in the limit: a width axis is N samples of the kets, W @ x is hat + dot.
+
+Everything else (entrywise functions, contractions, averages, tensors) is the engine's, as at width n.  Averages of
+tensors that are not sums of outer products leave out equal indices, since a copy is independent of what it copies;
+sums of outer products keep full averages, so that linear programs are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from nexort.engine import Array, AverageRule, Streams, Workers, contract
+from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, WidthNumber
+from nexort.graph.terms import Place
+from nexort.limit.classes import INPUTS, OUTPUTS, WidthClasses, find_width_classes, matrix_elements
+from nexort.limit.products import Products
+from nexort.limit.sides import InitialOperator
+from nexort.limit.spaces import WidthSpace
+from nexort.limit.width import width_limit
+
+_SAMPLES = -1
+"""Label of the axis of samples; static axes of a result are 0, 1, …"""
+
+
+class KetGraph:
+    """A lowered graph with what all replicates share: its width spaces and its initial vectors as declared."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.classes: WidthClasses = find_width_classes(graph)
+
+    @cached_property
+    def vectors(self) -> tuple[InitialVector, ...]:
+        """Initial vectors that are random, each once, in order of declaration: by their place in the text."""
+        nodes = {node.signature: node for node in self.graph.order if isinstance(node, InitialVector)}
+        return tuple(sorted((node for node in nodes.values() if node.variance > 0), key=_declaration))
+
+    @cached_property
+    def matrices(self) -> tuple[InitialMatrix, ...]:
+        """Initial matrices, each once."""
+        nodes = {node.signature: node for node in self.graph.order if isinstance(node, InitialMatrix)}
+        return tuple(nodes.values())
+
+    @cached_property
+    def space_names(self) -> dict[int, str]:
+        """What each space is called in messages: by the vectors and matrices in it."""
+        members: dict[int, list[str]] = {}
+        for vector in self.vectors:
+            members.setdefault(self.classes.space(vector), []).append(vector.name)
+        for matrix in self.matrices:
+            for element in range(prod(matrix.type.shape)):
+                for axis, noun in ((OUTPUTS, "outputs"), (INPUTS, "arguments")):
+                    space = self.classes.matrix_space(matrix, element, axis)
+                    members.setdefault(space, []).append(f"the {noun} of {element_name(matrix, element)}")
+        return {space: f"of {_enumerate(names)}" for space, names in members.items()}
+
+
+def _declaration(node: InitialVector) -> tuple[Any, ...]:
+    at = node.span.start if node.span is not None else -1
+    return (at, node.name, node.passes)
+
+
+def _enumerate(names: list[str], most: int = 3) -> str:
+    shown = names[:most] if len(names) <= most else [*names[: most - 1], "others"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
+
+
+def element_name(matrix: InitialMatrix, element: int) -> str:
+    """`W`, or `A[2]` for an element of a family."""
+    if not matrix.type.shape:
+        return matrix.name
+    index = np.unravel_index(element, matrix.type.shape)
+    return f"{matrix.name}[{', '.join(str(int(k)) for k in index)}]"
+
+
+class KetMeaning:
+    """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`."""
+
+    average_rule = AverageRule(is_distinct=True)
+
+    def __init__(
+        self, kets: KetGraph, *, samples: int, streams: Streams, dtype: Any, warn: Callable[[str], None]
+    ) -> None:
+        self.length = samples
+        self.dtype = np.dtype(dtype)
+        self._kets = kets
+        self._streams = streams
+        self._warn = warn
+        self._products = Products()
+        self._spaces: dict[int, WidthSpace] = {}
+        self._operators: dict[tuple[Any, ...], InitialOperator] = {}
+        self._vectors = {node.signature: self._draw_vector(node) for node in kets.vectors}
+
+    # the engine's protocol
+
+    def width_number(self, node: WidthNumber) -> float:
+        return width_limit(node)
+
+    def initial_vector(self, node: InitialVector) -> Array:
+        """mean + √variance · z, z of exact unit square mean and orthogonal to what was drawn before."""
+        shape = (*node.type.shape, self.length)
+        if node.variance == 0:
+            return np.full(shape, node.mean, self.dtype)
+        z = self._vectors[node.signature].reshape(shape)
+        return np.asarray(node.mean + sqrt(node.variance) * z, self.dtype)
+
+    def initial_matrix(self, node: Node, workers: Workers) -> Array:
+        """The operators of a family as an array of objects of its static shape."""
+        found = matrix_elements(node)
+        assert found is not None, f"{type(node).__name__} is no initial matrix"
+        matrix, elements = found
+        operators = np.empty(node.type.shape, object)
+        for index in np.ndindex(node.type.shape):
+            operators[index] = self.operator(matrix, int(elements[index]))
+        return operators
+
+    def matmul(self, node: MatMul, matrix: Array, argument: Array, workers: Workers) -> Array:
+        """For each element of the matrix family, hat + dot of all the arguments that it meets, as one batch."""
+        self._products.for_each = workers.for_each
+        matrix_axes, argument_axes = (axes.static for axes in node.axes)
+        shape = node.type.shape
+        static = tuple(range(len(shape)))
+        rows = contract([(argument, (*argument_axes, _SAMPLES))], (*static, _SAMPLES))
+        result = np.empty((*shape, self.length), self.dtype)
+        for index in _places_of(matrix_axes, shape):
+            operator: InitialOperator = matrix[tuple(index[axis] for axis in matrix_axes)]
+            batch = rows[tuple(_at(index.get(axis), rows.shape[axis]) for axis in static)]
+            kets = operator.apply(
+                batch.reshape(-1, self.length),
+                is_transposed=node.is_transposed,
+                place=Place(node.span, node.passes),
+            )
+            result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)
+        return result
+
+    # initial values
+
+    def operator(self, matrix: InitialMatrix, element: int) -> InitialOperator:
+        """One element of a family of initial matrices; made when first met."""
+        key = (*matrix.signature, element)
+        if key not in self._operators:
+            self._operators[key] = self._make_operator(matrix, element)
+        return self._operators[key]
+
+    def _make_operator(self, matrix: InitialMatrix, element: int) -> InitialOperator:
+        classes = self._kets.classes
+        index = tuple(int(k) for k in np.unravel_index(element, matrix.type.shape)) if matrix.type.shape else ()
+        hat, transposed_hat = (
+            self._streams.generator(matrix.name, purpose, passes=matrix.passes, element=index)
+            for purpose in ("hat", "transposed hat")
+        )
+        return InitialOperator(
+            element_name(matrix, element),
+            matrix.variance,
+            self.space(classes.matrix_space(matrix, element, INPUTS)),
+            self.space(classes.matrix_space(matrix, element, OUTPUTS)),
+            (hat, transposed_hat),
+        )
+
+    def _draw_vector(self, node: InitialVector) -> Array:
+        stream = self._streams.generator(node.name, "ket", passes=node.passes)
+        space = self.space(self._kets.classes.space(node))
+        return space.draw(stream, prod(node.type.shape), Place(node.span, node.passes))
+
+    def space(self, number: int) -> WidthSpace:
+        if number not in self._spaces:
+            name = self._kets.space_names.get(number, "of a constant")
+            self._spaces[number] = WidthSpace(
+                self.length, self.dtype, name=name, warn=self._warn, products=self._products
+            )
+        return self._spaces[number]
+
+
+def _places_of(axes: tuple[int, ...], shape: tuple[int, ...]) -> Iterable[dict[int, int]]:
+    """Every combination of indices along the distinct result axes `axes`."""
+    distinct = tuple(dict.fromkeys(axes))
+    for index in np.ndindex(tuple(shape[axis] for axis in distinct)):
+        yield dict(zip(distinct, index, strict=True))
+
+
+def _at(index: int | None, size: int) -> int | slice:
+    """The index along an axis that may be broadcast (of length 1)."""
+    if index is None:
+        return slice(None)
+    return 0 if size == 1 else index
