@@ -1,7 +1,7 @@
 """The array evaluator: one plan and one execution for both meanings of a width axis."""
 
-from nexort.engine.arrays import Array, contract
-from nexort.engine.execute import AverageRule, Meaning, execute
+from nexort.engine.arrays import Array, contract, take_diagonals
+from nexort.engine.execute import AverageRule, Meaning, Progress, execute
 from nexort.engine.plan import Estimate, Plan, build_plan, estimate_plan
 from nexort.engine.streams import Law, Streams, draw, fill_rows
 from nexort.engine.workers import Workers, available_threads, multiply_matrix
@@ -13,6 +13,7 @@ __all__ = [
     "Law",
     "Meaning",
     "Plan",
+    "Progress",
     "Streams",
     "Workers",
     "available_threads",
@@ -23,4 +24,5 @@ __all__ = [
     "execute",
     "fill_rows",
     "multiply_matrix",
+    "take_diagonals",
 ]

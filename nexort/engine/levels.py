@@ -17,8 +17,8 @@ from nexort.engine.blocks import BlockOp, Coord, Coords, block_op, bound_count, 
 from nexort.graph import Contract, DenseOperator, Graph, Map, MatMul, Node
 from nexort.symbolic import kernel
 
-LIGHT_COST = 64.0
-"""Additions per entry up to which a value made from vectors is made again rather than stored."""
+LIGHT_COST = 8.0
+"""Additions per entry up to which a value made from vectors is made again: about the cost of writing and reading it."""
 PRODUCT_DISCOUNT = 16.0
 """A BLAS operation costs about a sixteenth of an entrywise one."""
 

@@ -1,0 +1,193 @@
+"""The meaning of a program at width n: n neurons, matrices of iid entries, products with them (TP4b Def. 2.6.1)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from math import prod, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort.engine import (
+    Array,
+    AverageRule,
+    Estimate,
+    Law,
+    Plan,
+    Progress,
+    Streams,
+    Workers,
+    available_threads,
+    build_plan,
+    draw,
+    estimate_plan,
+    execute,
+    fill_rows,
+    multiply_matrix,
+    take_diagonals,
+)
+from nexort.errors import ComputationFault
+from nexort.finite.lower import lower_graph
+from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, Select, WidthNumber
+from nexort.passes import outer_sums
+from nexort.symbolic import value_at_width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neurons:
+    """Width axes of n neurons; the entries of matrices have variance variance / n and the law `init`."""
+
+    length: int
+    dtype: np.dtype[np.floating]
+    init: Law
+    streams: Streams
+    average_rule: AverageRule = field(default=AverageRule())
+
+    def width_number(self, node: WidthNumber) -> float:
+        return value_at_width(node.expression, self.length)
+
+    def initial_vector(self, node: InitialVector) -> Array:
+        """(shape…, n): N(mean, variance), one stream per element."""
+        out = np.empty((*node.type.shape, self.length), self.dtype)
+        for element in np.ndindex(*node.type.shape):
+            stream = self.streams.generator(node.name, "vector", passes=node.passes, element=element)
+            out[element] = node.mean + sqrt(node.variance) * draw(stream, "gaussian", (self.length,))
+        return out
+
+    def initial_matrix(self, node: Node, workers: Workers) -> Array:
+        """(shape…, n, n) for a family or an element of one, in streams keyed by element and block of rows."""
+        base, elements = matrix_elements(node)
+        out = np.empty((len(elements), self.length, self.length), self.dtype)
+        for k, element in enumerate(elements):
+
+            def stream(block: int, element: tuple[int, ...] = element) -> np.random.Generator:
+                return self.streams.generator(base.name, "matrix", passes=base.passes, element=element, block=block)
+
+            scale = sqrt(base.variance / self.length)
+            fill_rows(out[k], stream, law=self.init, scale=scale, for_each=workers.for_each)
+        return out.reshape((*node.type.shape, self.length, self.length))
+
+    def matmul(self, node: MatMul, matrix: Any, argument: Array, workers: Workers) -> Array:
+        """W x or Wᵀ x, one product per element of a family of matrices."""
+        n, shape = self.length, node.type.shape
+        out = np.empty((*shape, n), self.dtype)
+        matrix, places = _family(matrix, node.axes[0].static)
+        vectors, where = take_diagonals(argument, (*node.axes[1].static, len(shape)))
+        vectors = vectors.transpose([where.index(axis) for axis in sorted(where)])
+        vectors = vectors[tuple(slice(None) if axis in where else None for axis in range(len(shape) + 1))]
+        vectors = np.broadcast_to(vectors, out.shape)
+        for element in np.ndindex(*matrix.shape[:-2]):
+            fixed = dict(zip(places, element, strict=True))
+            index = tuple(fixed.get(axis, slice(None)) for axis in range(len(shape)))
+            part = np.ascontiguousarray(vectors[index]).reshape(-1, n)
+            result = np.empty_like(part)
+            multiply_matrix(
+                matrix[element], part, result, is_transposed=node.is_transposed, for_each=workers.for_each
+            )
+            out[index] = result.reshape(out[index].shape)
+        return out
+
+
+def _family(matrix: Array, static: tuple[int, ...]) -> tuple[Array, tuple[int, ...]]:
+    """The matrices with each static axis of the result once, and these axes, the matrix axes last."""
+    row, column = max(static, default=0) + 1, max(static, default=0) + 2
+    view, labels = take_diagonals(matrix, (*static, row, column))
+    order = [labels.index(axis) for axis in sorted(set(static))] + [labels.index(row), labels.index(column)]
+    return view.transpose(order), tuple(sorted(set(static)))
+
+
+def matrix_elements(node: Node) -> tuple[InitialMatrix, list[tuple[int, ...]]]:
+    """The initial matrix behind a node and the indices of the elements that the node holds, in C order."""
+    match node:
+        case InitialMatrix():
+            return node, list(np.ndindex(*node.type.shape))
+        case Select():
+            base, elements = matrix_elements(node.operands[0])
+            places = np.arange(prod(node.operands[0].type.shape)).reshape(node.operands[0].type.shape)
+            chosen = places[tuple(slice(None) if k is None else k for k in node.index)]
+            return base, [elements[k] for k in np.ravel(chosen)]
+        case _:
+            raise AssertionError(f"{type(node).__name__} is not an initial matrix")
+
+
+@dataclass
+class FiniteRun:
+    """A program at width n, planned and with its cost estimated; `trial(k)` runs it with the draws of trial k.
+
+    init     the law of the entries of matrices: gaussian, rademacher or uniform, of the same variance
+    threads  all cores by default; results do not depend on it
+    """
+
+    graph: Graph
+    width: int
+    dtype: str = "float64"
+    init: Law = "gaussian"
+    seed: int = 0
+    threads: int | None = None
+    plan: Plan = field(init=False, repr=False)
+    estimate: Estimate = field(init=False)
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        width: int,
+        dtype: str = "float64",
+        init: Law = "gaussian",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.graph, self.width, self.dtype = graph, width, dtype
+        self.init, self.seed, self.threads = init, seed, threads
+        lowered = lower_graph(graph)
+        self.plan = build_plan(lowered, outer_sums=outer_sums(lowered))
+        itemsize = np.dtype(dtype).itemsize
+        self.estimate = estimate_plan(
+            self.plan, length=width, itemsize=itemsize, threads=threads or available_threads()
+        )
+
+    def trial(self, k: int, progress: Progress | None = None) -> dict[str, Array]:
+        """The outputs of trial k by name, float64, of shape loops + static shape (+ n for a vector).
+
+        Raises ComputationFault if the run would not fit the memory, or a value is not finite.
+        """
+        check_memory(self.estimate, self.width)
+        meaning = Neurons(
+            length=self.width, dtype=np.dtype(self.dtype), init=self.init, streams=Streams(self.seed, k)
+        )
+        return execute(self.plan, meaning, progress=progress, threads=self.threads)
+
+
+def check_memory(estimate: Estimate, width: int) -> None:
+    """Refuse, before anything is allocated, a run that needs more memory than there is."""
+    available = available_memory()
+    if available is not None and estimate.bytes > available:
+        raise ComputationFault(
+            f"at width {width} this program needs {show_bytes(estimate.bytes)} of memory, "
+            f"and {show_bytes(available)} are available",
+            hint="choose a smaller --width" + (", or --dtype float32" if estimate.bytes < 2 * available else ""),
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that can be allocated without swapping, None where the system does not tell."""
+    if sys.platform == "linux":
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def show_bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} PB"

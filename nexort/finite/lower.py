@@ -1,0 +1,82 @@
+"""Lowering for width n: operators become n × n arrays where that saves work, and products with them MatMul.
+
+Accepts an elaborated graph.  Promises an equal lowered graph: a sum of matrices and tensors (a training update
+W − ηT, with decay (1 − λ)W) is one DenseOperator; sums of matrices alone, and products, are applied in turn, so that
+no n³ product is formed.  Does not decide what is stored: the engine's plan does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nexort.graph import (
+    Alias,
+    Apply,
+    DenseOperator,
+    Graph,
+    Node,
+    OperatorSum,
+    Stop,
+    build_graph,
+)
+from nexort.graph.nodes import Axes
+from nexort.graph.terms import Term, number
+from nexort.passes import COL, ROW, NormalForm, OperatorForms, contract, simplify
+
+
+class _Forms(OperatorForms):
+    """Normal forms in which an array that is already formed counts as a matrix."""
+
+    def _find_form(self, node: Node) -> NormalForm:
+        if isinstance(node, DenseOperator):
+            static = tuple(range(len(node.type.shape)))
+            return NormalForm(matrices=((number(1.0), Term(node, static), False),))
+        return super()._find_form(node)
+
+
+def lower_graph(graph: Graph) -> Graph:
+    """The lowered graph that the engine runs at width n."""
+    return simplify(contract(simplify(_lower_operators(graph))))
+
+
+def _lower_operators(graph: Graph) -> Graph:
+    forms = _Forms()
+    new: dict[Node, Node] = {}
+    for node in graph.order:
+        rebuilt = node.with_operands(new[operand] for operand in node.operands)
+        match rebuilt:
+            case Apply():
+                new[node] = forms.lower_apply(rebuilt)
+            case OperatorSum():
+                new[node] = _form_sum(forms, rebuilt)
+            case Alias() | Stop():
+                new[node] = rebuilt.operands[0]
+            case _:
+                new[node] = rebuilt
+    return build_graph(replace(out, nodes=tuple(new[node] for node in out.nodes)) for out in graph.outputs)
+
+
+def _form_sum(forms: OperatorForms, node: OperatorSum) -> Node:
+    """A DenseOperator for a sum of at least one matrix and one tensor, else the sum itself."""
+    form = forms.normal_form(node)
+    tensors = [term for term in (form.tensors, form.outer) if term is not None]
+    if not form.matrices or not tensors or form.words:
+        return node
+    operands: list[Node] = []
+    axes: list[Axes] = []
+    for coefficient, matrix, is_transposed in form.matrices:
+        operands += [coefficient.node, matrix.node]
+        axes += [_static(coefficient), Axes(_static(matrix).static, (1, 0) if is_transposed else ())]
+    for term in tensors:
+        operands += [number(1.0).node, term.node]
+        axes += [Axes(), Axes(_static(term).static, () if term.width == (ROW, COL) else (1, 0))]
+    return DenseOperator(
+        type=node.type, operands=tuple(operands), axes=tuple(axes), span=node.span, passes=node.passes
+    )
+
+
+def _static(term: Term) -> Axes:
+    """The places of the static axes: in a form of an operator, labels are axis numbers."""
+    return Axes(tuple(int(str(label)) for label in term.static))
+
+
