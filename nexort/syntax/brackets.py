@@ -69,6 +69,7 @@ class _Joiner:
         self.frames: list[Frame] = []
         self.line_faults: list[NexortError] = []
         self.has_operand = False
+        self.last_code: Token | None = None
 
     def run(self) -> None:
         while self.at < len(self.raw):
@@ -91,7 +92,7 @@ class _Joiner:
     # ---- lines
 
     def take_newline(self, token: Token) -> None:
-        last = self.code_before()
+        last = self.last_code
         joins = any(frame.kind in OPENERS for frame in self.frames)
         if joins and not (last is not None and last.type == "COLON") and self.at < len(self.raw):
             self.items.append(Token(BREAK, "", token.span))
@@ -124,9 +125,6 @@ class _Joiner:
                 SyntaxFault("a tab in the indentation", Span(self.source, tab, tab + 1), hint="indent with spaces")
             )
         return len(white.expandtabs(4))
-
-    def code_before(self) -> Token | None:
-        return next((item for item in reversed(self.items) if item.type not in (COMMENT, BREAK)), None)
 
     def is_new_statement(self, token: Token) -> bool:
         """Whether a statement seems to begin at the start of a line inside an open bracket."""
@@ -175,6 +173,7 @@ class _Joiner:
         if kind:
             token = Token(kind, token.text, token.span)
         self.items.append(token)
+        self.last_code = token
         self.has_operand = token.type in OPERAND_ENDS
 
     def push(self, kind: str, token: Token) -> None:
@@ -284,7 +283,7 @@ class _Joiner:
             self.refuse_angle(self.frames[-1])
 
     def refuse_angle(self, frame: Frame) -> None:
-        last = self.code_before() or frame.token
+        last = self.last_code or frame.token
         span = frame.token.span.join(last.span)
         if frame.kind == "BRA":
             what, hint = (
@@ -303,7 +302,10 @@ class _Joiner:
 
     def refuse_bar(self, token: Token) -> None:
         """A `|` after a complete operand, outside of any bra-ket."""
-        before = self.code_before()
+        if self.line_faults:  # no second message, and no second search through the line
+            self.put(token)
+            return
+        before = self.last_code
         less = next((item for item in reversed(self.items) if item.text == "<" and item.type == "COMPARE"), None)
         if less is not None:
             self.fail("'<' after an operand compares, and opens no bra-ket", less, hint="products need '*': 2 * <x|y>")

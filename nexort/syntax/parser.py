@@ -36,17 +36,9 @@ def parse(source: Source) -> ast.Program:
     """The tree of a program.  Raises the fault found, or a `FaultGroup` of all of them in the order of the text."""
     verify_size(source)
     lines, faults = read_lines(source)
-    parsed: list[tuple[Line, ParsedLine | None]] = []
-    for line in lines:
-        if not line.tokens:
-            continue
-        try:
-            parsed.append((line, None if line.fault else parse_line(line)))
-        except NexortError as fault:
-            faults.append(fault)
-            parsed.append((line, None))
+    parsed, line_faults = parse_lines(line for line in lines if line.tokens)
     body, block_faults = assemble(parsed)
-    raise_faults([*faults, *block_faults])
+    raise_faults([*faults, *line_faults, *block_faults])
     return ast.Program(span=Span(source, 0, len(source.text)), source=source, body=body)
 
 
@@ -63,6 +55,21 @@ def raise_faults(faults: Iterable[NexortError]) -> None:
         raise ordered[0]
     if ordered:
         raise FaultGroup(ordered)
+
+
+def parse_lines(lines: Iterable[Line]) -> tuple[list[tuple[Line, ParsedLine | None]], list[NexortError]]:
+    """Each line with what it says, or None if it is wrong; no more faults are looked for than are reported."""
+    parsed: list[tuple[Line, ParsedLine | None]] = []
+    faults: list[NexortError] = []
+    for line in lines:
+        result = None
+        if not line.fault and len(faults) < MAX_REPORTED:
+            try:
+                result = parse_line(line)
+            except NexortError as fault:
+                faults.append(fault)
+        parsed.append((line, result))
+    return parsed, faults
 
 
 def parse_line(line: Line) -> ParsedLine:
