@@ -12,9 +12,10 @@ from functools import lru_cache
 import sympy
 from sympy import Expr
 
-from nexort.symbolic.constants import ONE, ZERO, parts, raise_power, rebuilt, tame
+from nexort.symbolic.constants import ONE, ZERO, raise_power, tame
 from nexort.symbolic.functions import where_expr
 from nexort.symbolic.heads import Entrywise, make_head
+from nexort.symbolic.walk import parts, rebuilt, subexpressions, symbols_of
 
 
 @lru_cache(maxsize=1024)
@@ -50,7 +51,7 @@ def _product_rule(expr: Expr, symbol: Expr) -> Expr:
     terms: list[Expr] = []
     for position, factor in enumerate(factors):
         slope = differentiate(factor, symbol)
-        if not slope.is_zero:
+        if slope is not ZERO:
             terms.append(sympy.Mul(slope, *factors[:position], *factors[position + 1 :]))
     return sympy.Add(*terms)
 
@@ -60,24 +61,24 @@ def _power_rule(expr: Expr, symbol: Expr) -> Expr:
     base, exponent = parts(expr)
     base_slope, exponent_slope = differentiate(base, symbol), differentiate(exponent, symbol)
     result = ZERO
-    if not base_slope.is_zero:
+    if base_slope is not ZERO:
         slope = exponent * raise_power(base, exponent - 1)
-        if not exponent.is_number:
+        if symbols_of(exponent):
             slope = where_expr("==", exponent, ZERO, ZERO, slope)
         result += slope * base_slope
-    if not exponent_slope.is_zero:
+    if exponent_slope is not ZERO:
         result += where_expr("==", base, ZERO, ZERO, expr * make_head("log", base)) * exponent_slope
     return result
 
 
 def _chain_rule(expr: Entrywise, symbol: Expr) -> Expr:
     slopes = [differentiate(inner, symbol) for inner in parts(expr)]
-    if all(slope.is_zero for slope in slopes):
+    if all(slope is ZERO for slope in slopes):
         return ZERO
     if expr.rule.tangent is not None:
         return expr.rule.tangent(*parts(expr), *slopes)
     partials = expr.rule.partials(*parts(expr))
-    return sympy.Add(*(p * slope for p, slope in zip(partials, slopes, strict=True) if not slope.is_zero))
+    return sympy.Add(*(p * slope for p, slope in zip(partials, slopes, strict=True) if slope is not ZERO))
 
 
 def substitute(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
@@ -103,4 +104,5 @@ def _rebuilt(node: Expr, args: list[Expr]) -> Expr:
 
 def normalized(expr: Expr) -> Expr:
     """The expression in our own heads: sympy writes `Abs(x)` for sqrt(x^2) on its own."""
-    return tame(substitute(expr, {}) if expr.has(sympy.Abs) else expr)
+    has_foreign = any(isinstance(node, sympy.Abs) for node in subexpressions(expr))
+    return tame(substitute(expr, {}) if has_foreign else expr)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import cast
 
 import sympy
 from sympy import Expr
@@ -34,21 +32,6 @@ def number(value: int | float) -> Expr:
     if denominator <= EXACT_DENOMINATOR and abs(numerator) <= EXACT_INTEGER:
         return sympy.Rational(numerator, denominator)
     return sympy.Float(value)
-
-
-def parts(expr: Expr) -> tuple[Expr, ...]:
-    """The operands of an expression, which are expressions."""
-    return cast("tuple[Expr, ...]", expr.args)
-
-
-def rebuilt(expr: Expr, args: Iterable[Expr]) -> Expr:
-    """The same operation on other operands."""
-    return expr.func(*args)
-
-
-def is_inverse(factor: Expr) -> bool:
-    """Whether a factor is a power with a negative number for exponent, and so belongs under the fraction bar."""
-    return isinstance(factor, sympy.Pow) and bool(parts(factor)[1].is_negative and parts(factor)[1].is_Number)
 
 
 def leaf_value(expr: Expr) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any, ClassVar
@@ -15,6 +16,9 @@ from nexort.symbolic.functions import FUNCTIONS, call, where_expr
 from nexort.symbolic.kernel import Kernel
 from nexort.symbolic.lowering import lower_expression
 from nexort.symbolic.show import show_expression
+from nexort.symbolic.walk import symbols_of, tree_size
+
+LONGEST_TEXT = 1000  # nodes
 
 
 class Fn:
@@ -52,14 +56,18 @@ class Fn:
 
     @cached_property
     def key(self) -> str:
-        """Stable text, equal for equal functions only."""
-        names = [f"a{k}" for k in range(self.arity)]
-        return f"({', '.join(names)}) -> {show_expression(self.expr, {argument(k): n for k, n in enumerate(names)})}"
+        """Stable text, equal for equal functions only; a digest where the text would be long."""
+        names = {argument(k): f"a{k}" for k in range(self.arity)}
+        if tree_size(self.expr) <= LONGEST_TEXT:
+            body = show_expression(self.expr, names)
+        else:
+            body = hashlib.sha256(repr(lower_expression(self.expr, self.arity)).encode()).hexdigest()
+        return f"({', '.join(names.values())}) -> {body}"
 
     @cached_property
     def used(self) -> frozenset[int]:
         """The arguments that occur."""
-        symbols = self.expr.free_symbols
+        symbols = symbols_of(self.expr)
         return frozenset(k for k in range(self.arity) if argument(k) in symbols)
 
     @property

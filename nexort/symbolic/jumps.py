@@ -15,9 +15,9 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument
-from nexort.symbolic.constants import parts
 from nexort.symbolic.fn import Fn, evaluate_number
 from nexort.symbolic.heads import Entrywise
+from nexort.symbolic.walk import parts, subexpressions, symbols_of
 
 # Generic points: the other arguments take these values, shifted by their index; irrational, of both signs.
 GENERIC: Final = (0.7390851332, -1.3247179572, 2.2360679775, 0.3183098862)
@@ -34,7 +34,7 @@ def jumps_at_zero(fn: Fn, k: int) -> bool:
 
 def _singular_loci(expr: Expr) -> set[Expr]:
     loci: set[Expr] = set()
-    for node in sympy.preorder_traversal(expr):
+    for node in subexpressions(expr):
         if isinstance(node, Entrywise):
             loci.update(node.rule.singular(*parts(node)))
         elif isinstance(node, sympy.Pow) and not parts(node)[1].is_nonnegative:
@@ -43,7 +43,7 @@ def _singular_loci(expr: Expr) -> set[Expr]:
 
 
 def _vanishes(locus: Expr, arity: int, k: int) -> bool:
-    if argument(k) not in locus.free_symbols:
+    if argument(k) not in symbols_of(locus):
         return False
     fn = Fn.of(locus, arity)
     values = [evaluate_number(fn, _point(fn, k, 0.0, shift)) for shift in range(len(GENERIC))]

@@ -154,7 +154,7 @@ def plan_steps(
     pools: dict[tuple[Shape, bool], _Pool] = {}
     places: dict[int, tuple[_Pool, int]] = {}
     steps: list[Step] = []
-    out_pool = _Pool()
+    out_pool = _Pool(free=[IN_OUT])
     for position, instruction in enumerate(program.instructions):
         for index in {operand.index for operand in instruction.inputs if isinstance(operand, Register)}:
             if last_read[index] == position and index in places:
@@ -216,7 +216,7 @@ def _execute(step: Step, registers: Sequence[Any], out: Array, scratch: Scratch)
         mask, chosen, other = inputs
         _select(mask, chosen, other, target, scratch)
     else:
-        numpy_operation(instruction.op)(*inputs, target)
+        numpy_operation(instruction.op)(*inputs, out=target)
     return target
 
 
@@ -242,13 +242,13 @@ def _select(mask: Any, chosen: Any, other: Any, target: Array, scratch: Scratch)
             if _same_place(chosen, target):
                 return
             chosen, other = other, chosen
-            np.subtract(mask, 1, wide, dtype=bits)
+            np.subtract(mask, 1, out=wide, dtype=bits)
         else:
-            np.multiply(mask, -1, wide, dtype=bits)
+            np.multiply(mask, -1, out=wide, dtype=bits)
         words, kept, changed = target.view(bits), _as_bits(other, target.dtype), _as_bits(chosen, target.dtype)
-        np.bitwise_xor(changed, kept, words)
-        np.bitwise_and(words, wide, words)
-        np.bitwise_xor(words, kept, words)
+        np.bitwise_xor(changed, kept, out=words)
+        np.bitwise_and(words, wide, out=words)
+        np.bitwise_xor(words, kept, out=words)
 
 
 def _same_place(value: Any, target: Array) -> bool:

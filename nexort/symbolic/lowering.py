@@ -15,9 +15,10 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument
-from nexort.symbolic.constants import is_inverse, leaf_value, parts
+from nexort.symbolic.constants import leaf_value
 from nexort.symbolic.heads import Entrywise
 from nexort.symbolic.operations import COMMUTATIVE, COMPARISONS, COSTS, Operation, apply_to_numbers
+from nexort.symbolic.walk import is_inverse, parts, symbols_of
 
 LONGEST_PRODUCT = 32  # x^32 is five squarings; beyond, `power`
 
@@ -113,6 +114,8 @@ class Lowering:
         terms = [(coefficient, rest) for coefficient, rest in (_split(term) for term in parts(expr))]
         constant = sum(coefficient for coefficient, rest in terms if rest is None)
         named = [(coefficient, rest) for coefficient, rest in terms if rest is not None]
+        if not named:
+            return Constant(constant)
         common = abs(named[0][0])
         if not constant and common != 1 and all(abs(coefficient) == common for coefficient, _ in named):
             named = [(coefficient / common, rest) for coefficient, rest in named]
@@ -203,7 +206,8 @@ def lower_expression(expr: Expr, arity: int) -> RegisterProgram:
     """The register program of an expression in the first `arity` arguments."""
     lowering = Lowering(arity, operands={argument(k): Register(k) for k in range(arity)})
     result = lowering.lower(expr)
-    return RegisterProgram(arity=arity, instructions=tuple(lowering.instructions), result=result)
+    end = max(0, result.index + 1 - arity) if isinstance(result, Register) else 0  # what follows the result is not used
+    return RegisterProgram(arity=arity, instructions=tuple(lowering.instructions[:end]), result=result)
 
 
 def constant_value(expr: Expr) -> float:
@@ -225,12 +229,12 @@ def _split(term: Expr) -> tuple[float, Expr | None]:
     if term.is_Number:
         return _constant_leaf(term), None
     factors = sympy.Mul.make_args(term)
-    numbers = [factor for factor in factors if not factor.free_symbols]
+    numbers = [factor for factor in factors if not symbols_of(factor)]
     if not numbers:
         return 1.0, term
     if len(numbers) == len(factors):
         return _product_of(numbers), None
-    rest = [factor for factor in factors if factor.free_symbols]
+    rest = [factor for factor in factors if symbols_of(factor)]
     return _product_of(numbers), rest[0] if len(rest) == 1 else sympy.Mul(*rest)
 
 

@@ -79,7 +79,7 @@ Ufunc: TypeAlias = Callable[..., Any]
 
 @cache
 def numpy_operation(operation: Operation) -> Ufunc:
-    """The ufunc of an operation, called `ufunc(*inputs, out)`; scipy is imported only for the error function.
+    """The ufunc of an operation, called `ufunc(*inputs, out=target)`; scipy is imported only for the error function.
 
     Measured on float32 tiles: `np.heaviside` takes 50 times, a `where=` copy 40 times as long as an addition.
     """

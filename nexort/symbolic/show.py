@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr
 
-from nexort.symbolic.constants import HALF, ZERO, is_inverse, parts
+from nexort.symbolic.constants import HALF
 from nexort.symbolic.heads import Entrywise
+from nexort.symbolic.walk import is_inverse, parts, symbols_of
 
 SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
 
@@ -60,7 +61,7 @@ def _number(expr: Expr) -> tuple[str, int]:
 
 def _sum(expr: Expr, names: Mapping[Expr, str]) -> str:
     """Positive terms first, and numbers last among them."""
-    terms = sorted(parts(expr), key=lambda term: (_is_negative(term), bool(term.is_number)))
+    terms = sorted(parts(expr), key=lambda term: (_is_negative(term), not symbols_of(term)))
     text = _within(terms[0], names, SUM)
     for term in terms[1:]:
         if _is_negative(term):
@@ -104,4 +105,4 @@ def _within(expr: Expr, names: Mapping[Expr, str], least: int) -> str:
 
 def _is_negative(expr: Expr) -> bool:
     coefficient = expr.as_coeff_Mul()[0]
-    return bool(coefficient.is_number and coefficient < ZERO) if coefficient.is_comparable else False
+    return bool(coefficient.is_negative)

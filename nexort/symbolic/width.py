@@ -10,13 +10,14 @@ import sympy
 from sympy import Expr
 
 from nexort.symbolic.calculus import argument, substitute
-from nexort.symbolic.constants import leaf_value, number, parts, rebuilt
+from nexort.symbolic.constants import leaf_value, number
 from nexort.symbolic.fn import Fn, evaluate_number
 from nexort.symbolic.heads import Entrywise
 from nexort.symbolic.lowering import constant_value
+from nexort.symbolic.walk import parts, rebuilt, symbols_of, tree_size
 
 WidthExpr: TypeAlias = Expr
-LONGEST_LIMIT = 60  # operations; sympy's limits of longer expressions may take minutes
+LONGEST_LIMIT = 120  # nodes; sympy's limits of longer expressions may take minutes
 TINY = 1e-12  # relative size of a sum that counts as cancelled, absolute size of an argument at a jump
 
 _WIDTH: Expr = sympy.Symbol("n", positive=True)
@@ -52,11 +53,13 @@ def limit_at_infinity(expr: WidthExpr) -> float:
 
 
 def _limit(expr: Expr) -> float:
-    if not expr.free_symbols:
+    if not symbols_of(expr):
         return constant_value(expr)
     leading = _leading(expr)
     if leading is not None:
         return _limit_of_power(*leading)
+    if tree_size(expr) > LONGEST_LIMIT:
+        raise _NoLimitError
     classical = _classical(expr)
     leading = _leading(classical)
     return _limit_of_power(*leading) if leading is not None else _sympy_limit(classical)
@@ -68,9 +71,10 @@ def _limit_of_power(coefficient: float, exponent: float) -> float:
     return math.copysign(math.inf, coefficient) if exponent > 0 else 0.0
 
 
+@lru_cache(maxsize=4096)
 def _leading(expr: Expr) -> tuple[float, float] | None:
     """(c, p) with expr ~ c n^p, c ≠ 0 (or expr = 0), where that can be read off; None otherwise."""
-    if not expr.free_symbols:
+    if not symbols_of(expr):
         value = constant_value(expr)
         return (value, 0.0) if math.isfinite(value) else None
     match expr:
@@ -163,8 +167,6 @@ def _eventual_sign(expr: Expr) -> float:
 
 
 def _sympy_limit(expr: Expr) -> float:
-    if expr.count_ops() > LONGEST_LIMIT:
-        raise _NoLimitError
     try:
         result = sympy.limit(expr, _WIDTH, sympy.oo)
         return float(result) if result.is_extended_real and result.is_number else math.nan
