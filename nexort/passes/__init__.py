@@ -1,6 +1,7 @@
 """Passes from graph to graph, and the analyses that the backends share."""
 
 from nexort.passes.contract import Contractor, contract
+from nexort.passes.core_text import core_graph, lower_text
 from nexort.passes.operators import NormalForm, OperatorForms, apply_matrix, lower_operators
 from nexort.passes.outer import OuterSums, outer_sums
 from nexort.passes.pieces import COL, ROW, OuterFactors, Piece
@@ -17,7 +18,9 @@ __all__ = [
     "Piece",
     "apply_matrix",
     "contract",
+    "core_graph",
     "lower_operators",
+    "lower_text",
     "outer_sums",
     "simplify",
 ]

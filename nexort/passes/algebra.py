@@ -78,12 +78,11 @@ def _simplify_map(node: Map) -> Node:
     if kept is None:
         return node
     fn, position = kept
-    operand, axes = node.operands[position], node.axes[position]
-    if fn is IDENTITY and is_whole(node, axes, operand):
-        return operand
-    if fn is node.fn:
-        return node
-    return _compose_identity(replace(node, fn=fn, operands=(operand,), axes=(axes,)))
+    if fn is not node.fn:
+        operand, axes = node.operands[position], node.axes[position]
+        node = _compose_identity(replace(node, fn=fn, operands=(operand,), axes=(axes,)))
+    is_trivial = node.fn is IDENTITY and is_whole(node, node.axes[0], node.operands[0])
+    return node.operands[0] if is_trivial else node
 
 
 def _constant_exponent(node: Map) -> Map:

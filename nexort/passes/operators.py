@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from nexort.graph import (
     Apply,
+    DenseOperator,
     Graph,
     InitialMatrix,
     Node,
@@ -306,7 +307,8 @@ def _operator_operands(node: Node) -> tuple[Node, ...]:
     """The operands whose forms the node's form is made of (none for a tensor)."""
     if isinstance(node, OperatorSum):
         return node.operands[1::2]
-    return node.operands if node.type.is_operator else ()
+    is_composed = node.type.is_operator and not isinstance(node, DenseOperator)
+    return node.operands if is_composed else ()
 
 
 def _merge_selects(node: Select) -> tuple[Node, tuple[int | None, ...]]:

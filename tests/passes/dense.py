@@ -41,8 +41,6 @@ def _draw(node, n, seed, scale):
     return np.random.default_rng(key).normal(size=node.type.shape + (n,) * node.type.order) * scale
 
 
-
-
 def _subscripts(axes):
     return "".join(string.ascii_lowercase[k] for k in axes.static) + "".join(
         string.ascii_uppercase[k] for k in axes.width

@@ -2,8 +2,24 @@
 
 import numpy as np
 import pytest
-from builders import PLACE, SIZES, add, array, at, avg, call, check, graph_of, kinds, lowered, matrix, mul, number
-from builders import total, vector
+from builders import (
+    PLACE,
+    SIZES,
+    add,
+    array,
+    at,
+    avg,
+    call,
+    check,
+    graph_of,
+    kinds,
+    lowered,
+    matrix,
+    mul,
+    number,
+    total,
+    vector,
+)
 
 from nexort.graph import Contract, Graph, Map, MatMul, Stack
 from nexort.graph.terms import (
