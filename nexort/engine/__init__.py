@@ -1,7 +1,8 @@
 """The array evaluator: one plan and one execution for both meanings of a width axis."""
 
 from nexort.engine.arrays import Array, contract, take_diagonals
-from nexort.engine.execute import AverageRule, Meaning, Progress, execute
+from nexort.engine.averages import AverageRule
+from nexort.engine.execute import Meaning, Progress, execute
 from nexort.engine.plan import Estimate, Plan, build_plan, estimate_plan
 from nexort.engine.streams import Law, Streams, draw, fill_rows
 from nexort.engine.workers import Workers, available_threads, multiply_matrix

@@ -138,6 +138,8 @@ def operand_axes(node: Node) -> tuple[Axes, ...]:
 def read_block(array: Array, node: Node, coords: Coords, frame: Frame) -> Array:
     """The block of a stored array: a view, or a copy where a permutation is read or the type changes."""
     statics = len(node.type.shape)
+    if len(grids_of(coords)) < len(coords) and any(coord.permutation for coord in coords):
+        return _read_points(array, statics, coords, frame)
     for axis, coord in enumerate(coords):
         index = frame.indices(coord)
         if isinstance(index, slice):
@@ -148,6 +150,15 @@ def read_block(array: Array, node: Node, coords: Coords, frame: Frame) -> Array:
     labels = (*range(statics), *(WIDTH + coord.grid for coord in coords))
     out = labels_of(range(statics), coords)
     return array if labels == out else spread(array, labels, out)
+
+
+def _read_points(array: Array, statics: int, coords: Coords, frame: Frame) -> Array:
+    """The entries at tuples of indices, where several axes follow one grid axis."""
+    grids = grids_of(coords)
+    places = tuple(
+        index_array(frame, coord).reshape([-1 if grid == coord.grid else 1 for grid in grids]) for coord in coords
+    )
+    return array[(slice(None),) * statics + places]
 
 
 def compute_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
@@ -289,7 +300,7 @@ def block_flops(op: BlockOp, extents: Sequence[int]) -> int:
 
 def clear_coincidences(array: Array, labels: Labels, first: Coord, second: Coord, frame: Frame) -> None:
     """Set to 0 the entries of a block where two coordinates have the same index."""
-    a, b = (_index_array(frame, coord) for coord in (first, second))
+    a, b = (index_array(frame, coord) for coord in (first, second))
     if first.grid == second.grid:
         where = np.flatnonzero(a == b)
         array[tuple(where if label == WIDTH + first.grid else slice(None) for label in labels)] = 0
@@ -299,7 +310,7 @@ def clear_coincidences(array: Array, labels: Labels, first: Coord, second: Coord
     moved[rows, columns] = 0
 
 
-def _index_array(frame: Frame, coord: Coord) -> Array:
+def index_array(frame: Frame, coord: Coord) -> Array:
     index = frame.indices(coord)
     return np.arange(index.start, index.stop) if isinstance(index, slice) else index
 

@@ -11,20 +11,27 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from nexort.engine.arrays import Array
+from nexort.engine.averages import (
+    AverageRule,
+    draw_permutations,
+    is_distinct_average,
+    term_count,
+    tied_count,
+    without_coincidences,
+)
 from nexort.engine.blocks import (
     BlockOp,
     Coord,
     Frame,
     block_op,
     bound_count,
-    clear_coincidences,
     compute_block,
-    grids_of,
     identity_coords,
     read_block,
     writes_destination,
 )
 from nexort.engine.buffers import Buffers
+from nexort.engine.factors import Factors, contract_factors, factor_node
 from nexort.engine.faults import check_finite
 from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, tile_extents
 from nexort.engine.sweep import Instruction, Load, TileProgram
@@ -32,20 +39,6 @@ from nexort.engine.workers import OrderedSum, Workers, single_threaded_blas
 from nexort.graph import Data, InitialMatrix, InitialVector, MatMul, Node, Number, Output, Select, WidthNumber
 
 Progress: TypeAlias = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class AverageRule:
-    """How an average over copies of a tensor that is not a sum of outer products treats equal indices.
-
-    The full rule is (1/n) Σ over all indices.  With `is_distinct`, terms in which a bound index equals another index
-    of the product are left out, and the mean is over those that remain.
-    """
-
-    is_distinct: bool = False
-
-
-FULL = AverageRule()
 
 
 class Meaning(Protocol):
@@ -58,7 +51,13 @@ class Meaning(Protocol):
     def dtype(self) -> np.dtype[np.floating]: ...
 
     @property
-    def average_rule(self) -> AverageRule: ...
+    def average_rule(self) -> AverageRule:
+        """The rule that the plan was built with."""
+        ...
+
+    def pairing(self, node: Node, round_: int) -> np.random.Generator:
+        """The generator of the random pairs of an average (used only where the rule pairs)."""
+        ...
 
     def width_number(self, node: WidthNumber) -> float: ...
 
@@ -94,8 +93,13 @@ class Run:
         with self.lock:
             self.spare.append(buffers)
 
-    def frame(self, ranges: Sequence[slice], buffers: Buffers) -> Frame:
-        return Frame(self.meaning.length, self.meaning.dtype, tuple(ranges), buffers)
+    def frame(
+        self, ranges: Sequence[slice], buffers: Buffers, permutations: tuple[Array, ...] = ()
+    ) -> Frame:
+        return Frame(self.meaning.length, self.meaning.dtype, tuple(ranges), buffers, permutations)
+
+    def is_distinct(self, op: BlockOp) -> bool:
+        return is_distinct_average(op, self.meaning.average_rule, self.plan.outer)
 
 
 def execute(
@@ -150,6 +154,11 @@ def _node_value(run: Run, node: Node) -> Any:
         case MatMul():
             return run.meaning.matmul(node, *(run.values[operand] for operand in node.operands), run.workers)
         case _:
+            values = [run.values[operand] for operand in node.operands]
+            if node in run.plan.levels.factored:
+                return factor_node(node, values, run.meaning.length)
+            if any(isinstance(value, Factors) for value in values):
+                return contract_factors(node, values, run.meaning.length)
             return _whole(run, node)
 
 
@@ -176,10 +185,14 @@ def _whole(run: Run, node: Node) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Targets:
-    """Where the roots of a sweep go: stored arrays, sums by rows, and sums that every chunk adds to."""
+    """Where the roots of a sweep go: stored arrays, sums by rows, and sums that every chunk adds to.
+
+    `rounds` has the permutations of each round of random pairs; one round without any where there are no pairs.
+    """
 
     arrays: dict[Node, Array]
     shared: dict[Node, OrderedSum]
+    rounds: tuple[tuple[Array, ...], ...]
 
 
 def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
@@ -189,10 +202,9 @@ def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None
     rows = chunk_rows(length, extents[0])
     chunks = [slice(start, min(start + rows, length)) for start in range(0, length, rows)]
     run.workers.for_each(lambda k: _run_chunk(run, step, targets, extents, chunks[k], k), len(chunks))
-    rule = run.meaning.average_rule
     for op in step.roots:
         array = targets.arrays[op.node]
-        count = _mean_count(op, length, is_distinct=_is_distinct(run.plan, rule, op))
+        count = term_count(op, length, is_distinct=run.is_distinct(op), rounds=len(targets.rounds))
         if count != 1:
             np.divide(array, count, out=array)
         run.values[op.node] = array if array.ndim else np.float64(array)
@@ -219,7 +231,17 @@ def _make_targets(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> _
             arrays[op.node] = np.empty(shape, dtype)
         if _is_shared(op):
             shared[op.node] = OrderedSum(arrays[op.node])
-    return _Targets(arrays, shared)
+    return _Targets(arrays, shared, _draw_rounds(run, step))
+
+
+def _draw_rounds(run: Run, step: SweepStep) -> tuple[tuple[Array, ...], ...]:
+    """A sweep with random pairs has one root."""
+    root = step.roots[0]
+    count = tied_count(root)
+    if not count:
+        return ((),)
+    generators = (run.meaning.pairing(root.node, k) for k in range(run.meaning.average_rule.rounds))
+    return tuple(draw_permutations(generator, count, run.meaning.length) for generator in generators)
 
 
 def _is_shared(op: BlockOp) -> bool:
@@ -232,8 +254,10 @@ def _run_chunk(
 ) -> None:
     partial = {node: np.zeros_like(total.total) for node, total in targets.shared.items()}
     buffers = run.borrow()
+    arrays = targets.arrays | partial
     for ranges in _tiles(rows, extents, run.meaning.length):
-        _run_tile(run, step.program, targets.arrays | partial, run.frame(ranges, buffers))
+        for permutations in targets.rounds:
+            _run_tile(run, step.program, arrays, run.frame(ranges, buffers, permutations))
     run.give_back(buffers)
     for node, part in partial.items():
         targets.shared[node].add(number, part)
@@ -275,34 +299,7 @@ def _run_instruction(
     target = read_block(targets[node], node, action.coords, frame)
     if not action.bound:
         return compute_block(action, blocks, frame, target)
-    if _is_distinct(run.plan, run.meaning.average_rule, action):
-        blocks = _without_coincidences(action, blocks, frame)
+    if run.is_distinct(action):
+        blocks = without_coincidences(action, blocks, frame)
     np.add(target, compute_block(action, blocks, frame, None), out=target)
     return target
-
-
-def _is_distinct(plan: Plan, rule: AverageRule, op: BlockOp) -> bool:
-    """Whether an average leaves out coincidences: it averages copies of something that is not an outer sum."""
-    large = [x for x, at in op.inputs if len(grids_of(at)) > 1]
-    return rule.is_distinct and bool(op.bound) and any(x not in plan.outer for x in large)
-
-
-def _mean_count(op: BlockOp, length: int, *, is_distinct: bool) -> float:
-    """The number of terms of an average."""
-    free = len(op.coords) if is_distinct else 0
-    return float(prod(length - (free + k if is_distinct else 0) for k in range(len(op.bound))))
-
-
-def _without_coincidences(op: BlockOp, blocks: list[Array], frame: Frame) -> list[Array]:
-    """Copies of the operand blocks in which entries with a bound index equal to another index are 0."""
-    blocks = list(blocks)
-    every = (*op.coords, *op.bound)
-    pairs = [(b, other) for k, b in enumerate(op.bound) for other in (*op.coords, *op.bound[k + 1 :])]
-    assert len(set(every)) == len(every)
-    for first, second in pairs:
-        for k, (_, at) in enumerate(op.inputs):
-            if first in at and second in at:
-                blocks[k] = blocks[k].copy()
-                clear_coincidences(blocks[k], op.labels[k], first, second, frame)
-                break
-    return blocks

@@ -11,8 +11,10 @@ is cheaper than memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nexort.engine.averages import pair_coords
 from nexort.engine.blocks import BlockOp, Coord, Coords, block_op, bound_count, grids_of, identity_coords, operand_axes
 from nexort.graph import Contract, DenseOperator, Graph, Map, MatMul, Node
 from nexort.symbolic import kernel
@@ -29,6 +31,7 @@ class Levels:
 
     graph: Graph
     factored: frozenset[Node]
+    is_paired: Callable[[int, int], bool]
     level: dict[Node, int] = field(default_factory=dict)
     large: set[Node] = field(default_factory=set)
     stored: set[Node] = field(default_factory=set)
@@ -56,15 +59,18 @@ def has_large_type(node: Node) -> bool:
     return isinstance(node, DenseOperator) or (node.type.order >= 2 and not node.type.is_operator)
 
 
-def find_levels(graph: Graph, factored: frozenset[Node]) -> Levels:
-    """Levels, stored values and roots of a lowered graph; `factored` values are kept as sums of outer products."""
-    levels = Levels(graph, factored)
+def find_levels(
+    graph: Graph, factored: frozenset[Node], is_paired: Callable[[int, int], bool] = lambda free, bound: False
+) -> Levels:
+    """Levels, stored values and roots of a lowered graph; `factored` values are kept as sums of outer products, and
+    an average with so many (free, bound) axes pairs its bound axes at random if `is_paired`."""
+    levels = Levels(graph, factored, is_paired)
     for node in graph.order:
         _place(levels, node)
     _choose_stored(levels)
     for node in graph.order:
         if node in levels.stored:
-            levels.roots[node] = root_op(node)
+            levels.roots[node] = root_op(node, levels.is_paired)
     return levels
 
 
@@ -78,7 +84,7 @@ def _place(levels: Levels, node: Node) -> None:
     elif not any(operand in levels.large for operand in node.operands):
         levels.level[node] = max((levels.available(operand) for operand in node.operands), default=0)
         return
-    op = root_op(node)
+    op = root_op(node, levels.is_paired)
     levels.level[node] = max((_read_level(levels, op, *read) for read in op.inputs), default=0)
     if node not in levels.large:
         levels.roots[node] = op
@@ -150,9 +156,11 @@ def _choose_stored(levels: Levels) -> None:
                 needed[operand] |= reading
 
 
-def root_op(node: Node) -> BlockOp:
+def root_op(node: Node, is_paired: Callable[[int, int], bool]) -> BlockOp:
     """The node as a root of a sweep: its large operands, as far as possible, read in the order of their axes."""
     order, count = node.type.order, bound_count(node)
+    if is_paired(order, count):
+        return block_op(node, identity_coords(order), pair_coords(order, count))
     if order >= 2 or not count:
         return block_op(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
     place = _grid_order(node, order + count)

@@ -13,7 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nexort.engine.averages import AverageRule, tied_count
 from nexort.engine.blocks import BlockOp, Coord, grids_of, operand_axes
+from nexort.engine.factors import choose_factored
 from nexort.engine.levels import Levels, find_levels, is_view, rank
 from nexort.engine.sweep import TileProgram, aligned_loads, build_tile_program, largest_block_grids, last_reads
 from nexort.graph import Contract, Graph, InitialMatrix, Map, MatMul, Node, Select, Stack
@@ -82,12 +84,19 @@ class Plan:
     outer: frozenset[Node] = field(default=frozenset())
 
 
-def build_plan(graph: Graph, *, outer_sums: Iterable[Node] = ()) -> Plan:
-    """The schedule of a lowered graph; `outer_sums` are its tensors that are sums of outer products."""
-    outer = frozenset(outer_sums)
-    levels = find_levels(graph, frozenset())
+def build_plan(
+    graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None
+) -> Plan:
+    """The schedule of a lowered graph at width `length`; `outer_sums` are its tensors that are sums of outer products.
+
+    `rule` must be the one of the meaning that runs the plan.
+    """
+    outer, rule = frozenset(outer_sums), rule or AverageRule()
+    levels = find_levels(
+        graph, choose_factored(graph, outer), lambda free, bound: rule.is_paired(free, bound, length)
+    )
     steps = _order_steps(levels, _make_steps(levels))
-    freed = _find_freed(graph, steps)
+    freed = _find_freed(levels, steps)
     overwritten = tuple(
         _find_overwritten(step, free) if isinstance(step, SweepStep) else {}
         for step, free in zip(steps, freed, strict=True)
@@ -108,6 +117,10 @@ def _make_sweeps(levels: Levels) -> list[SweepStep]:
     """Roots of one level and rank that share large values make one sweep."""
     groups = _Groups()
     for node, op in levels.roots.items():
+        if tied_count(op):
+            # random pairs are its own: another root must not change its draws
+            groups.join((node, levels.level[node], rank(op)), ())
+            continue
         key = (levels.level[node], rank(op))
         groups.join((node, *key), ((value, *key) for value in _reach(levels, op)))
     members: dict[object, list[BlockOp]] = {}
@@ -159,6 +172,7 @@ class _Groups:
         return root
 
     def join(self, key: object, others: Iterable[object]) -> None:
+        self.find(key)
         for other in others:
             self._parent[self.find(other)] = self.find(key)
 
@@ -212,12 +226,16 @@ def _visit(start: int, before: list[dict[int, None]], order: dict[int, None]) ->
             stack.append((following, iter(before[following])))
 
 
-def _find_freed(graph: Graph, steps: list[Step]) -> tuple[tuple[Node, ...], ...]:
+def _find_freed(levels: Levels, steps: list[Step]) -> tuple[tuple[Node, ...], ...]:
     last: dict[Node, int] = {}
     for k, step in enumerate(steps):
         last.update(dict.fromkeys((*step.produced, *step.read), k))
+    for node in reversed(levels.graph.order):
+        if node in levels.factored:
+            # a factored value holds the arrays that it is made of
+            last.update((operand, max(last[operand], last[node])) for operand in node.operands)
     freed: list[list[Node]] = [[] for _ in steps]
-    results = set(graph.results)
+    results = set(levels.graph.results)
     for node, k in last.items():
         if node not in results:
             freed[k].append(node)
@@ -290,9 +308,10 @@ def estimate_plan(plan: Plan, *, length: int, itemsize: int, threads: int) -> Es
     for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
         for node in step.produced:
             taken = over.get(node)
-            held[node] = held.pop(taken) if taken is not None else _new_bytes(node, length, itemsize)
+            new = 0 if node in plan.levels.factored else _new_bytes(node, length, itemsize)
+            held[node] = held.pop(taken) if taken is not None else new
         live = sum(held.values()) if isinstance(step, SweepStep) else live + held[step.produced[0]]
-        work, moved, spare = _step_cost(step, length, itemsize, threads)
+        work, moved, spare = _step_cost(plan, step, length, itemsize, threads)
         peak = max(peak, live + spare)
         flops += work
         seconds += max(work / (5e9 * threads), moved / 1e10) + 2e-5
@@ -307,10 +326,12 @@ def _new_bytes(node: Node, length: int, itemsize: int) -> int:
     return value_bytes(node, length, itemsize)
 
 
-def _step_cost(step: Step, length: int, itemsize: int, threads: int) -> tuple[int, int, int]:
+def _step_cost(plan: Plan, step: Step, length: int, itemsize: int, threads: int) -> tuple[int, int, int]:
     """(flops, bytes moved, temporary bytes) of a step."""
     if isinstance(step, NodeStep):
         node = step.node
+        if node in plan.levels.factored:
+            return 0, 0, 0
         moved = sum(value_bytes(x, length, itemsize) for x in (node, *node.operands))
         if isinstance(node, MatMul):
             return 2 * length * prod(node.type.shape) * length // 16, moved, 0

@@ -49,6 +49,9 @@ class Neurons:
     def width_number(self, node: WidthNumber) -> float:
         return value_at_width(node.expression, self.length)
 
+    def pairing(self, node: Node, round_: int) -> np.random.Generator:
+        raise AssertionError("at width n every average is exact")
+
     def initial_vector(self, node: InitialVector) -> Array:
         """(shape…, n): N(mean, variance), one stream per element."""
         out = np.empty((*node.type.shape, self.length), self.dtype)
@@ -143,7 +146,7 @@ class FiniteRun:
         self.graph, self.width, self.dtype = graph, width, dtype
         self.init, self.seed, self.threads = init, seed, threads
         lowered = lower_graph(graph)
-        self.plan = build_plan(lowered, outer_sums=outer_sums(lowered))
+        self.plan = build_plan(lowered, length=width, outer_sums=outer_sums(lowered))
         itemsize = np.dtype(dtype).itemsize
         self.estimate = estimate_plan(
             self.plan, length=width, itemsize=itemsize, threads=threads or available_threads()

@@ -139,6 +139,9 @@ class GivenMeaning:
     def width_number(self, node: WidthNumber) -> float:
         return value_at_width(node.expression, self.length)
 
+    def pairing(self, node: Node, round_: int) -> np.random.Generator:
+        return np.random.default_rng(round_)
+
     def initial_vector(self, node: InitialVector) -> Any:
         return self.initial[node.name, node.passes].astype(self.dtype)
 

@@ -125,6 +125,38 @@ def normalized_update() -> Graph:
     return graph_of(a=matmul(new, z), b=matmul(w, z, is_transposed=True), c=again)
 
 
+def linear_tensors() -> Graph:
+    """Sums of outer products that are only contracted: momentum over steps, families, transposes, row scalings."""
+    v, u = vec("v"), vec("u", 3)
+    g: Node = num(0.0)
+    outputs: list[Node] = []
+    for t in range(4):
+        x = entrywise(f("tanh", x0 * (t + 1)), (u, "aI"), out="aI")
+        y = entrywise(x0 * x1, (v, "I"), (u, "aI"), out="aI")
+        step = contraction((x, "aI"), (y, "aJ"), out="IJ")
+        half = entrywise(x0 * x1, (num(0.5), ""), (g, "IJ" if g.type.order else ""), out="IJ" if g.type.order else "")
+        g = entrywise(x0 + x1, (half, "IJ" if half.type.order else ""), (step, "IJ"), out="IJ")
+        outputs.append(contraction((g, "IJ"), (v, "I"), (v, "J"), out=""))
+    family = contraction((u, "aI"), (u, "bJ"), out="abIJ")
+    scaled = entrywise(x0 / x1, (entrywise(x0 * x1, (g, "IJ"), (v, "I"), out="JI"), "IJ"), (num(3.0), ""), out="IJ")
+    with_vector = entrywise(x0 - x1, (scaled, "IJ"), (v, "J"), out="IJ")
+    one = Select(type=Type((3,), 2), operands=(family,), index=(1, None))
+    total = Reduce(type=Type((3,), 2), operands=(family,), kind="mean", axes=(0,))
+    both = Stack(type=Type((3, 2), 2), operands=(one, total), axis=1)
+    square = contraction((with_vector, "IK"), (g, "KJ"), out="IJ")
+    return graph_of(
+        s=outputs,
+        y=contraction((with_vector, "IJ"), (u, "aJ"), out="aI"),
+        z=contraction((with_vector, "JI"), (v, "J"), out="I"),
+        q=contraction((g, "IJ"), (g, "IJ"), out=""),
+        d=contraction((with_vector, "II"), (g, "IJ"), out="J"),
+        m=average(with_vector, 0),
+        a=average(with_vector, 0, 1),
+        b=contraction((both, "abIJ"), (v, "J"), out="baI"),
+        r=contraction((square, "IJ"), (u, "aJ"), out="aI"),
+    )
+
+
 PROGRAMS: dict[str, Callable[[], Graph]] = {
     make.__name__: make
     for make in (
@@ -136,5 +168,6 @@ PROGRAMS: dict[str, Callable[[], Graph]] = {
         transposed_state,
         adam,
         normalized_update,
+        linear_tensors,
     )
 }

@@ -2,21 +2,106 @@
 
 from __future__ import annotations
 
-from . import naive
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from .build import GivenMeaning, draws
-from .programs import PROGRAMS
 
-from nexort.engine import build_plan, execute
+from nexort.engine import AverageRule, build_plan, execute
+from nexort.engine.averages import draw_permutations
+from nexort.errors import ComputationFault
+from nexort.passes import outer_sums
+
+from . import naive
+from .build import GivenMeaning, contraction, draws, entrywise, f, graph_of, vec, x0, x1, x2
+from .programs import PROGRAMS, average
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("is_factored", [True, False])
 @pytest.mark.parametrize("n", [7, 70])
-def test_engine_agrees_with_the_naive_interpreter(name: str, n: int) -> None:
+def test_engine_agrees_with_the_naive_interpreter(name: str, n: int, is_factored: bool) -> None:
     graph = PROGRAMS[name]()
     initial = draws(graph, n)
     expected = naive.evaluate(graph, n, initial)
-    found = execute(build_plan(graph), GivenMeaning(n, initial))
+    plan = build_plan(graph, length=n, outer_sums=outer_sums(graph) if is_factored else ())
+    found = execute(plan, GivenMeaning(n, initial))
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-11, err_msg=key)
+
+
+def test_tensors_that_are_only_contracted_are_never_formed() -> None:
+    graph = PROGRAMS["linear_tensors"]()
+    plan = build_plan(graph, length=8, outer_sums=outer_sums(graph))
+    assert not plan.levels.large
+    assert not plan.levels.roots
+
+
+def test_distinct_averages_leave_out_coincidences() -> None:
+    x, z = vec("x"), vec("z")
+    n = 9
+    pair = entrywise(f("tanh", x0 + 2 * x1), (x, "I"), (x, "J"), out="IJ")
+    triple = entrywise(f("tanh", x0 * x1 + x2), (x, "I"), (x, "J"), (z, "K"), out="IJK")
+    outer = contraction((x, "I"), (z, "J"), out="IJ")
+    graph = graph_of(
+        a=contraction((pair, "IJ"), (z, "J"), out="I"),
+        b=average(pair, 0, 1),
+        c=average(triple, 1, 2),
+        d=contraction((outer, "IJ"), (x, "J"), out="I"),
+        e=contraction((outer, "IJ"), (pair, "IJ"), out=""),
+    )
+    rule = AverageRule(is_distinct=True)
+    initial = draws(graph, n)
+    found = execute(
+        build_plan(graph, length=n, outer_sums={outer}, rule=rule), GivenMeaning(n, initial, rule=rule)
+    )
+    xs, zs = initial["x", ()], initial["z", ()]
+    i, j, k = np.ix_(range(n), range(n), range(n))
+    t = np.tanh(xs[i] * xs[j] + zs[k]) * ((i != j) & (i != k) & (j != k))
+    p = np.tanh(xs[:, None] + 2 * xs) * (1 - np.eye(n))
+    np.testing.assert_allclose(found["a"], p @ zs / (n - 1))
+    np.testing.assert_allclose(found["b"], p.sum() / n / (n - 1))
+    np.testing.assert_allclose(found["c"], t.sum((1, 2)) / (n - 1) / (n - 2))
+    np.testing.assert_allclose(found["d"], xs * (zs @ xs) / n)
+    np.testing.assert_allclose(found["e"], (p * np.outer(xs, zs)).sum() / n / (n - 1))
+
+
+def test_random_pairs_estimate_the_distinct_average() -> None:
+    n = 40
+    x, z = vec("x"), vec("z")
+    triple = entrywise(f("tanh", x0 * x1 + x2), (x, "I"), (x, "J"), (z, "K"), out="IJK")
+    graph = graph_of(y=average(triple, 1, 2), s=average(triple, 0, 1, 2), r=average(triple, 0, 2))
+    initial = draws(graph, n)
+    exact, paired = AverageRule(is_distinct=True), AverageRule(is_distinct=True, pair_above=100, rounds=400)
+    first = execute(build_plan(graph, length=n, rule=exact), GivenMeaning(n, initial, rule=exact))
+    second = execute(build_plan(graph, length=n, rule=paired), GivenMeaning(n, initial, rule=paired))
+    for name, value in first.items():
+        # terms lie in (-1, 1): the standard error of the pairs is below (400 · 38)^-1/2
+        np.testing.assert_allclose(second[name], value, atol=5 / np.sqrt(400 * 38))
+
+
+def test_permutations_of_pairs_never_agree() -> None:
+    permutations = draw_permutations(np.random.default_rng(0), 3, 11)
+    everything = np.stack([np.arange(11), *permutations])
+    assert all(len(set(column)) == 4 for column in everything.T)
+    assert all(sorted(row) == list(range(11)) for row in everything)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
+    graph, n = PROGRAMS[name](), 90
+    plan = build_plan(graph, length=n, outer_sums=outer_sums(graph))
+    initial = draws(graph, n)
+    one, three = (execute(plan, GivenMeaning(n, initial, "float32"), threads=k) for k in (1, 3))
+    for key, value in one.items():
+        np.testing.assert_array_equal(three[key], value)
+
+
+def test_a_value_that_is_not_finite_stops_the_run_and_says_where() -> None:
+    x = vec("x")
+    bad = replace(
+        entrywise(f("log", x0 * x1), (x, "I"), (x, "J"), out="IJ"), passes=(("t", 12),)
+    )
+    graph = graph_of(s=replace(average(bad, 0, 1), passes=(("t", 12),)))
+    with pytest.raises(ComputationFault, match=r"not finite, t = 12"):
+        execute(build_plan(graph, length=5), GivenMeaning(5, draws(graph, 5)))

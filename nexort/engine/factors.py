@@ -1,0 +1,277 @@
+"""Sums of outer products that are held as their factors, never as n × n arrays.
+
+A value T{i,j} = Σ_k weight_k · (product of small arrays) is a list of *blocks*, each an unevaluated contraction: arrays
+with labels, of which ROW and COL are the width axes of T, 0, 1, … its static axes, and any other label is summed.
+T @ z puts z into each block and contracts, cheapest pair first: ⎸x⟩⟨y⎸z⟩.  Blocks of the same arrays are merged, so
+gradient descent with momentum over t steps keeps t blocks.
+
+`choose_factored` says which tensors of a graph are held so: sums of outer products that are only contracted, or are
+parts of others.  Demand for entries propagates back through linear nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from nexort.engine.arrays import Array, Labels, Operand, contract
+from nexort.engine.blocks import WIDTH, Coord, bound_count, identity_coords, operand_axes, product_coords
+from nexort.graph import Average, Axes, Contract, Graph, Map, Node, Reduce, Select, Stack
+from nexort.symbolic import primitive
+
+ROW, COL = WIDTH, WIDTH + 1
+FRESH = 1 << 24
+
+_ADD, _SUB, _NEG = primitive("add"), primitive("sub"), primitive("neg")
+_MUL, _DIV, _IDENTITY = primitive("mul"), primitive("div"), primitive("identity")
+_LINEAR = (_ADD, _SUB, _NEG, _MUL, _DIV, _IDENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """weight · Σ over the labels other than ROW, COL and the static ones of the product of the operands."""
+
+    weight: float
+    operands: tuple[Operand, ...]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        names: dict[int, int] = {}
+        named: list[Any] = []
+        for array, labels in self.operands:
+            short = tuple(label if label < FRESH else names.setdefault(label, FRESH + len(names)) for label in labels)
+            named.append((id(array), short))
+        return tuple(named)
+
+    def relabel(self, names: Mapping[int, int]) -> Block:
+        """The block with its labels renamed; summed labels get names that no other block of the product has."""
+        return replace(
+            self,
+            operands=tuple((array, tuple(names.get(x, x) for x in labels)) for array, labels in self.operands),
+        )
+
+    @property
+    def fresh(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(x for _, labels in self.operands for x in labels if x >= FRESH))
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The value of a factored tensor."""
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def nbytes(self) -> int:
+        arrays = {id(array): array.nbytes for block in self.blocks for array, _ in block.operands}
+        return sum(arrays.values())
+
+
+def merge_blocks(blocks: Iterable[Block]) -> Factors:
+    """Blocks of the same arrays become one, with the sum of the weights."""
+    merged: dict[tuple[Any, ...], Block] = {}
+    for block in blocks:
+        known = merged.get(block.key)
+        merged[block.key] = block if known is None else replace(known, weight=known.weight + block.weight)
+    return Factors(tuple(block for block in merged.values() if block.weight != 0))
+
+
+def factor_node(node: Node, values: Sequence[Any], length: int) -> Factors:
+    """The factored value of a node from the values of its operands (arrays, or Factors)."""
+    match node:
+        case Contract():
+            return merge_blocks(_product_blocks(node, values, length))
+        case Map():
+            return merge_blocks(_map_blocks(node, values))
+        case Reduce():
+            return merge_blocks(_reduce_block(node, block) for block in values[0].blocks)
+        case Select():
+            return merge_blocks(_select_block(node, block) for block in values[0].blocks)
+        case Stack():
+            return merge_blocks(_stack_blocks(node, values))
+        case _:
+            raise AssertionError(f"{type(node).__name__} has no factors")
+
+
+def contract_factors(node: Node, values: Sequence[Any], length: int) -> Array:
+    """A Contract or Average of order 0 or 1 whose large operands are factored."""
+    order = node.type.order
+    statics = len(node.type.shape)
+    out = (*range(statics), *(WIDTH + k for k in range(order)))
+    shape = (*node.type.shape, *([length] * order))
+    total = np.zeros(shape, np.float64 if order == 0 else _dtype_of(values))
+    for block in _product_blocks(node, values, length):
+        part = contract(block.operands, out, is_wide=order == 0) if block.operands else np.ones(())
+        np.add(total, part * block.weight, out=total, casting="same_kind")
+    return total
+
+
+def _dtype_of(values: Sequence[Any]) -> Any:
+    """float32 if a vector among the values is: scalars are always float64."""
+    for value in values:
+        arrays = [a for block in value.blocks for a, _ in block.operands] if isinstance(value, Factors) else [value]
+        if any(np.asarray(array).dtype == np.float32 for array in arrays):
+            return np.dtype(np.float32)
+    return np.dtype(np.float64)
+
+
+def _product_blocks(node: Node, values: Sequence[Any], length: int) -> list[Block]:
+    """The blocks of a product of vectors, scalars and factored tensors, divided by n per averaged axis."""
+    count, order = bound_count(node), node.type.order
+    full = product_coords(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
+    choices = [
+        _operand_blocks(value, axes, tuple(full[w].grid for w in axes.width))
+        for value, axes in zip(values, operand_axes(node), strict=True)
+    ]
+    dtype = _dtype_of(values)
+    bound = [WIDTH + order + k for k in range(count)]
+    summed = dict(enumerate(node.summed, len(node.type.shape))) if isinstance(node, Contract) else {}
+    blocks: list[Block] = []
+    for parts in product(*choices):
+        block = _multiply(parts)
+        present = {x for _, labels in block.operands for x in labels}
+        weight = block.weight
+        for label in bound:
+            weight /= length if label in present else 1
+        for label, size in summed.items():
+            weight *= 1 if label in present else size
+        hidden = {label: FRESH + (1 << 20) + k for k, label in enumerate((*bound, *summed))}
+        operands = tuple((_narrow(array, dtype), labels) for array, labels in block.operands)
+        blocks.append(_multiply((Block(weight, operands).relabel(hidden),)))
+    return blocks
+
+
+def _narrow(array: Array, dtype: Any) -> Array:
+    return array if array.dtype == dtype or not array.ndim else array.astype(dtype)
+
+
+def _operand_blocks(value: Any, axes: Axes, widths: tuple[int, ...]) -> list[Block]:
+    """The blocks of one operand, labelled by the axes of the product."""
+    if isinstance(value, Factors):
+        names = dict(enumerate(axes.static)) | {WIDTH + k: WIDTH + w for k, w in enumerate(widths)}
+        return [block.relabel(names) for block in value.blocks]
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return [Block(float(array), ())]
+    return [Block(1.0, ((array, (*axes.static, *(WIDTH + w for w in widths))),))]
+
+
+def _multiply(parts: Sequence[Block]) -> Block:
+    weight, operands, count = 1.0, list[Operand](), 0
+    for part in parts:
+        names = {label: FRESH + count + k for k, label in enumerate(part.fresh)}
+        count += len(names)
+        weight *= part.weight
+        operands.extend(part.relabel(names).operands)
+    return Block(weight, tuple(operands))
+
+
+def _map_blocks(node: Map, values: Sequence[Any]) -> list[Block]:
+    parts = [
+        _operand_blocks(value, axes, axes.width) for value, axes in zip(values, node.axes, strict=True)
+    ]
+    if node.fn is _NEG:
+        return [replace(block, weight=-block.weight) for block in parts[0]]
+    if node.fn is _SUB:
+        return parts[0] + [replace(block, weight=-block.weight) for block in parts[1]]
+    if node.fn is _DIV:
+        return [_multiply((block, _reciprocal(parts[1][0]))) for block in parts[0]]
+    if node.fn is _MUL:
+        return [_multiply(pair) for pair in product(*parts)]
+    return [block for part in parts for block in part]
+
+
+def _reciprocal(block: Block) -> Block:
+    if not block.operands:
+        return Block(float(np.divide(1.0, block.weight)), ())
+    (array, labels), = block.operands
+    return Block(1.0, ((1.0 / array, labels),))
+
+
+def _reduce_block(node: Reduce, block: Block) -> Block:
+    shape = node.operands[0].type.shape
+    kept = [k for k in range(len(shape)) if k not in node.axes]
+    names = {label: FRESH + (1 << 21) + label for label in node.axes} | {k: place for place, k in enumerate(kept)}
+    present = {x for _, labels in block.operands for x in labels}
+    weight = block.weight
+    for axis in node.axes:
+        weight *= 1 if axis in present else shape[axis]
+        weight /= shape[axis] if node.kind == "mean" else 1
+    return _tidy(replace(block, weight=weight).relabel(names))
+
+
+def _tidy(block: Block) -> Block:
+    """The summed labels numbered from FRESH."""
+    return _multiply((block,))
+
+
+def _select_block(node: Select, block: Block) -> Block:
+    kept = [k for k, index in enumerate(node.index) if index is None]
+    names = {k: place for place, k in enumerate(kept)}
+    fixed = {k: index for k, index in enumerate(node.index) if index is not None}
+    operands: list[Operand] = []
+    weight = block.weight
+    for array, labels in block.operands:
+        cut = array[tuple(fixed.get(x, slice(None)) for x in labels)]
+        left: Labels = tuple(x for x in labels if x not in fixed)
+        if left:
+            operands.append((cut if left != labels else array, left))
+        else:
+            weight *= float(cut)
+    return Block(weight, tuple(operands)).relabel(names)
+
+
+def _stack_blocks(node: Stack, values: Sequence[Factors]) -> list[Block]:
+    """Each part times the indicator of its place along the new axis."""
+    size = len(values)
+    names = {k: k + (k >= node.axis) for k in range(len(node.type.shape))}
+    blocks: list[Block] = []
+    for k, value in enumerate(values):
+        place = np.zeros(size)
+        place[k] = 1
+        for block in value.blocks:
+            moved = block.relabel(names)
+            blocks.append(replace(moved, operands=(*moved.operands, (place, (node.axis,)))))
+    return blocks
+
+
+def choose_factored(graph: Graph, outer: Iterable[Node]) -> frozenset[Node]:
+    """The tensors among the sums of outer products that nothing needs entry by entry."""
+    chosen = {node for node in outer if _has_rule(node)}
+    pending = list(graph.order)
+    while pending:
+        node = pending.pop()
+        large = [x for x in node.operands if x.type.order >= 2 and not x.type.is_operator]
+        if node in chosen:
+            if all(x in chosen for x in large):
+                continue
+            chosen.discard(node)
+            pending.extend(graph.users[node])
+        elif _is_reduction(node) and all(x in chosen for x in large):
+            continue
+        for operand in large:
+            if operand in chosen:
+                chosen.discard(operand)
+                pending.extend((operand, *graph.users[operand]))
+    return frozenset(chosen)
+
+
+def _has_rule(node: Node) -> bool:
+    match node:
+        case Map():
+            return node.fn in _LINEAR
+        case Contract() | Select() | Stack():
+            return True
+        case Reduce():
+            return node.kind != "max"
+        case _:
+            return False
+
+
+def _is_reduction(node: Node) -> bool:
+    return isinstance(node, Contract | Average) and node.type.order < 2
+
