@@ -22,7 +22,7 @@ def layer(operator, argument):
 def program():
     h1 = total(mul(XI, U), "k")
     gradient = total(mul(array("chi", "a"), H, at(h1, width="j")), "a")
-    update = call("exp", call("tanh", gradient))
+    update = call("max", gradient, call("tanh", gradient))
     updated = add_operators([(number(1.0), W), (number(-2.0), Term(update.node, (), (0, 1)))], PLACE)
     h2 = layer(updated, call("relu", h1))
     back = layer(transpose(W, PLACE), X)
@@ -41,7 +41,7 @@ def test_statements():
         data chi[3]
         vector h[3]
         T1{i,j} = Tensor(sum[a](chi[a] * h[a]{i} * x1[a]{j}))
-        T2{i,j} = Tensor(exp(tanh(T1{i,j})))
+        T2{i,j} = Tensor(max(T1{i,j}, tanh(T1{i,j})))
         x3[a]{i} = TensorMoment{j}(T2{i,j} * x2[a]{j})
         s1[a] = Moment(v * relu(h1[a] - 2 * x3[a]))
         vector x
