@@ -32,7 +32,8 @@ UNARY = (
     "sin",
     "cos",
 )
-POINT = st.lists(st.floats(-2, 2), min_size=ARITY, max_size=ARITY)
+OFFSETS = (3.1e-4, -2.3e-4, 4.7e-4)  # off the grid, so that no kink lies within the step of a difference
+POINT = st.tuples(*(st.integers(-2000, 2000).map(lambda k, d=offset: k / 1000 + d) for offset in OFFSETS)).map(list)
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 
@@ -90,12 +91,11 @@ PAIRS = st.recursive(
 @SETTINGS
 @given(PAIRS, POINT)
 def test_value_and_array_agree_with_python(pair: Pair, point: list[float]) -> None:
-    nudged = [x + 1e-3 * k for k, x in enumerate(point, 1)]
-    around = [pair.value([x + d for x in nudged]) for d in (-1e-9, 0.0, 1e-9)]
+    around = [pair.value([x + d for x in point]) for d in (-1e-9, 0.0, 1e-9)]
     assume(max(map(abs, around)) < 1e6 and max(around) - min(around) < 1e-4 * max(1.0, abs(around[1])))
     fn = Fn.of(pair.expr, ARITY)
-    assert evaluate_number(fn, nudged) == pytest.approx(around[1], rel=1e-9, abs=1e-9)
-    arrays = [np.full((2, 3), x) for x in nudged]
+    assert evaluate_number(fn, point) == pytest.approx(around[1], rel=1e-9, abs=1e-9)
+    arrays = [np.full((2, 3), x) for x in point]
     fresh = kernel(fn)(*arrays)
     np.testing.assert_allclose(fresh, around[1], rtol=1e-9, atol=1e-9)
     kernel(fn).run(arrays, arrays[1], Scratch())
