@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from nexort.api.compute import verify_scalar
 from nexort.api.memory import format_bytes
 from nexort.api.options import CheckOptions
 from nexort.graph import Apply, Data, Graph, MatMul
 from nexort.syntax import ast
+
+if TYPE_CHECKING:
+    from nexort.limit import SpaceBound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +31,27 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one repetition of a computation needs. `columns`: upper bound per matrix side, for the limit only."""
+    """What one repetition of a computation needs.
+
+    For the limit also upper bounds of its columns: `sides`, those that a product with W or with W' adds over the
+    whole program, and `spaces`, all those of the vectors that share a width axis.
+    """
 
     mode: str
     size: int
     bytes: int
     flops: float
     seconds: float
-    columns: int | None = None
+    sides: tuple[tuple[str, int], ...] = ()
+    spaces: tuple[tuple[str, int], ...] = ()
 
-    def line(self) -> str:
+    def lines(self) -> Iterator[str]:
         each, size = ("trial", "width") if self.mode == "run" else ("replicate", "samples")
-        columns = f", up to {self.columns} columns" if self.columns is not None else ""
         cost = f"{format_bytes(self.bytes)}, {self.flops / 1e9:.3g} GFlop, about {self.seconds:.2g} s"
-        return f"  {self.mode} --{size} {self.size}: {cost} for each {each}{columns}"
+        yield f"  {self.mode} --{size} {self.size}: {cost} for each {each}"
+        for title, bounds in (("matrix", self.sides), ("width space", self.spaces)):
+            if bounds:
+                yield f"    columns at most, by {title}: {', '.join(f'{name} {n}' for name, n in bounds)}"
 
 
 @final
@@ -81,7 +90,8 @@ class CheckReport:
         yield f"  {sum(self.nodes.values())} nodes: {kinds}"
         yield f"  {self.products} products with an operator, {self.tensors} values of order 2 or more"
         yield "cost"
-        yield from (cost.line() for cost in self.costs)
+        for cost in self.costs:
+            yield from cost.lines()
         yield from (f"warning: {warning}" for warning in self.warnings)
 
 
@@ -94,7 +104,6 @@ def build_report(
     options: CheckOptions,
 ) -> CheckReport:
     """`replaced` are the names that `data` holds. Raises NotBuiltFault, ComputationFault as `run` would."""
-    verify_scalar(graph)
     limit_cost, warnings = _limit_cost(graph, options)
     run_cost = () if options.width is None else (_run_cost(graph, options.width, options),)
     kinds = Counter(type(node).__name__ for node in graph.order)
@@ -160,6 +169,18 @@ def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, .
         bytes=estimate.bytes,
         flops=estimate.flops,
         seconds=estimate.seconds,
-        columns=getattr(estimate, "columns", None),
+        sides=tuple((side.name, side.columns) for side in estimate.sides),
+        spaces=tuple((space.name or "unnamed", space.columns) for space in estimate.spaces),
     )
-    return cost, tuple(run.warnings)
+    return cost, tuple(_overflows(estimate.spaces, options.samples))
+
+
+def _overflows(spaces: Iterable[SpaceBound], samples: int) -> Iterator[str]:
+    for space in spaces:
+        if space.overflow is not None:
+            where = f" at {space.overflow.span.place}" if space.overflow.span is not None else ""
+            passes = "".join(f", {name} = {value}" for name, value in space.overflow.passes)
+            yield (
+                f"up to {space.columns} columns may not fit in {samples} samples{where}{passes}: "
+                "from there on new ones are drawn plainly; raise --samples"
+            )

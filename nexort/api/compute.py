@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nexort.api.memory import refuse_too_large
 from nexort.api.options import LimitOptions, RunOptions
 from nexort.api.results import LimitOutput, LimitResults, RunOutput, RunResults, count
-from nexort.errors import ComputationFault, FaultGroup, NotBuiltFault
+from nexort.errors import ComputationFault
 from nexort.graph import Graph, Output
 
 Arrays = Mapping[str, NDArray[np.float64]]
@@ -54,7 +54,6 @@ def compute_run(
     """Independent trials at width n."""
     from nexort.finite import FiniteRun
 
-    verify_scalar(graph)
     run = FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
     refuse_too_large(run.estimate.bytes, "lower --width")
     work = _repeat(graph, run.trial, options.trials, RunResults.repeat, progress)
@@ -76,7 +75,6 @@ def compute_limit(
     """Independent replicates of the sampled limit."""
     from nexort.limit import LimitRun
 
-    verify_scalar(graph)
     run = LimitRun(graph, samples=options.samples, seed=options.seed, dtype=options.dtype)
     refuse_too_large(run.estimate.bytes, "lower --samples")
     work = _repeat(graph, run.replicate, options.replicates, LimitResults.repeat, progress)
@@ -103,21 +101,6 @@ def _limit_output(work: _Work, name: str, samples: int) -> LimitOutput:
         method=found.method,
         values=found.by_replicate,
     )
-
-
-def verify_scalar(graph: Graph) -> None:
-    """Raises NotBuiltFault for outputs with a width axis (of a vector, its distribution)."""
-    faults = [
-        NotBuiltFault(
-            f"output {output.name!r} is a {output.nodes[0].type.noun}; the distribution of a vector is not built yet",
-            output.span,
-            hint="output a scalar of it, such as avg(x) or <x|x>",
-        )
-        for output in graph.outputs
-        if any(node.type.order or node.type.is_operator for node in output.nodes)
-    ]
-    if faults:
-        raise faults[0] if len(faults) == 1 else FaultGroup(faults)
 
 
 def _repeat(

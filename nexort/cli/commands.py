@@ -112,11 +112,10 @@ def _show(arguments: Namespace, results: RunResults | LimitResults) -> None:
     try:
         write_result(results.to_json() if arguments.json else results.table())
     finally:
+        for warning in () if arguments.quiet else results.warnings:
+            write_error(f"warning: {warning}")
         if arguments.out is not None:
             results.save_npz(arguments.out)
-    if not arguments.quiet:
-        for warning in results.warnings:
-            write_error(f"warning: {warning}")
 
 
 def _load(arguments: Namespace) -> Program:

@@ -32,6 +32,8 @@ def write_result(text: str) -> None:
 
 
 def write_error(text: str) -> None:
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  started with standard error closed
+        return
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

@@ -69,7 +69,7 @@ def test_outputs_of_vectors_are_refused_at_their_place(nexort, tmp_path):
         outcome = nexort(*command)
         assert (outcome.status, outcome.out) == (1, "")
         assert f"{program}:2:" in outcome.err
-        assert "the distribution of a vector is not built yet" in outcome.err
+        assert "a vector, its distribution, is not built yet" in outcome.err
 
 
 def test_unknown_set_name(nexort, family):
