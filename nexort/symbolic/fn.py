@@ -13,6 +13,7 @@ from sympy import Expr
 from nexort.symbolic.calculus import argument, differentiate, normalized, substitute
 from nexort.symbolic.constants import number, raise_power
 from nexort.symbolic.functions import FUNCTIONS, call, where_expr
+from nexort.symbolic.jumps import has_jump_at_zero
 from nexort.symbolic.kernel import Kernel
 from nexort.symbolic.lowering import lower_expression
 from nexort.symbolic.show import show_expression
@@ -87,14 +88,17 @@ class Fn:
 
     def jumps_at_zero(self, k: int) -> bool:
         """Whether the function jumps or has a pole where argument k is 0, the others being generic."""
-        from nexort.symbolic.jumps import jumps_at_zero
-
-        return jumps_at_zero(self, k)
+        return _jumps_at_zero(self, k)
 
 
 @cache
 def _derivative(fn: Fn, k: int) -> Fn:
     return Fn.of(differentiate(fn.expr, argument(k)), fn.arity)
+
+
+@cache
+def _jumps_at_zero(fn: Fn, k: int) -> bool:
+    return has_jump_at_zero(fn.expr, fn.arity, k)
 
 
 @cache
