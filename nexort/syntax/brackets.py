@@ -13,7 +13,6 @@ is never closed is reported where it opens, and its line ends where the next sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from nexort.errors import Label, NexortError, SizeFault, SyntaxFault
 from nexort.source import Source, Span
@@ -140,10 +139,10 @@ class _Joiner:
 
     def has_colon_at_end(self) -> bool:
         """Whether the rest of this physical line has a `:` (so a header it is, not Python's `a if b else c`)."""
-        for token in self.raw[self.at :]:
-            if token.type in (NEWLINE, "COLON"):
-                return token.type == "COLON"
-        return False
+        at = self.at
+        while self.raw[at].type not in (NEWLINE, "COLON"):
+            at += 1
+        return self.raw[at].type == "COLON"
 
     # ---- tokens
 
@@ -318,7 +317,7 @@ class _Joiner:
 
     def looks_like_ket(self) -> bool:
         """Whether `…><` follows on this line."""
-        for token, after in pairwise(self.raw[self.at :]):
-            if token.text in (">", "<") or token.type == NEWLINE:
-                return token.text == ">" and after.text == "<"
-        return False
+        at = self.at
+        while self.raw[at].text not in (">", "<") and self.raw[at].type != NEWLINE:
+            at += 1
+        return self.raw[at].text == ">" and self.raw[at + 1].text == "<"

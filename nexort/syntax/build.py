@@ -51,10 +51,6 @@ def _name(child: object) -> ast.Name:
     return ast.Name(span=token.span, id=token.text)
 
 
-def _comparator(child: object) -> ast.Comparator:
-    return cast(ast.Comparator, cast(Token, child).text)
-
-
 def _exprs(children: Sequence[object]) -> tuple[ast.Expr, ...]:
     """The expressions among children, without the commas and brackets."""
     return tuple(cast(ast.Expr, child) for child in children if not isinstance(child, Token))
@@ -205,11 +201,10 @@ class Builder:
 
     def compare(self, children: list[object]) -> ast.Compare:
         first = cast(ast.Expr, children[0])
-        rest = tuple(
-            (_comparator(sign), cast(ast.Expr, operand))
-            for sign, operand in zip(children[1::2], children[2::2], strict=True)
-        )
-        return ast.Compare(span=_span(children), first=first, rest=rest)
+        rest: list[tuple[ast.Comparator, ast.Expr]] = []
+        for sign, operand in zip(children[1::2], children[2::2], strict=True):
+            rest.append((cast(ast.Comparator, cast(Token, sign).text), cast(ast.Expr, operand)))
+        return ast.Compare(span=_span(children), first=first, rest=tuple(rest))
 
     def subscript(self, children: list[object]) -> ast.Subscript:
         indices = _exprs(children[1:])
