@@ -11,7 +11,7 @@ from nexort.engine import Array, Streams, build_plan, execute
 from nexort.graph import Graph
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
-from nexort.limit.meaning import KetGraph, KetMeaning
+from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
 from nexort.limit.width import check_width_limits
 from nexort.passes import outer_sums
 
@@ -34,7 +34,7 @@ class LimitRun:
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
         self._kets = KetGraph(lowered)
-        self._plan = build_plan(lowered, outer_sums=outer_sums(lowered))
+        self._plan = build_plan(lowered, length=samples, outer_sums=outer_sums(lowered), rule=ket_average_rule(samples))
         self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
 
     def replicate(self, k: int, progress: Progress | None = None) -> dict[str, Array]:

@@ -98,7 +98,19 @@ class Basis:
     def extend(self, X: Array, room: int | None = None) -> Array:
         """Adds an orthonormal basis of what X (k, N) has outside the basis, `room` rows at most; returns those rows."""
         fresh = independent_rows(self.outside(unit_rows(X)), self.tolerance)[:room]
-        return self.adopt(orthonormal_rows(self.outside(fresh)))
+        return self.adopt(self.orthonormal(self.outside(fresh)))
+
+    def orthonormal(self, X: Array) -> Array:
+        """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E, L Lᵀ = X Xᵀ / N, L_ii > 0.
+
+        Done twice, since the Gram matrix squares the condition of X.
+        """
+        rows = X
+        for _ in range(2 if len(X) else 0):
+            L = np.linalg.cholesky(self._products.inner(rows, rows))
+            inverse = solve_triangular(L, np.eye(len(L), dtype=L.dtype), lower=True, check_finite=False)
+            rows = self._products.combine(inverse, rows)
+        return rows
 
     def adopt(self, Q: Array) -> Array:
         """Adds rows that are orthonormal and orthogonal to the basis already."""
@@ -110,18 +122,6 @@ def unit_rows(X: Array) -> Array:
     largest = np.abs(X).max(axis=1, initial=0)
     rows = X[largest > 0] / largest[largest > 0, None]
     return rows / np.sqrt(np.mean(np.square(rows), axis=1, keepdims=True))
-
-
-def orthonormal_rows(X: Array) -> Array:
-    """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E with L Lᵀ = X Xᵀ / N, L_ii > 0.
-
-    Done twice, since the Gram matrix squares the condition of X.
-    """
-    rows = X
-    for _ in range(2 if len(X) else 0):
-        L = np.linalg.cholesky(rows @ rows.T / X.shape[1])
-        rows = solve_triangular(L, rows, lower=True, check_finite=False)
-    return rows
 
 
 def independent_rows(R: Array, tolerance: float) -> Array:

@@ -133,7 +133,7 @@ def _peak_of_values(plan: Plan, samples: int, itemsize: int) -> int:
     for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
         for node in step.produced:
             taken = over.get(node)
-            held[node] = held.pop(taken) if taken is not None else _bytes_of(node, samples, itemsize)
+            held[node] = held.pop(taken) if taken is not None else _bytes_of(plan, node, samples, itemsize)
             live += held[node] if taken is None else 0
         peak = max(peak, live)
         for node in freed:
@@ -141,7 +141,7 @@ def _peak_of_values(plan: Plan, samples: int, itemsize: int) -> int:
     return peak
 
 
-def _bytes_of(node: Node, samples: int, itemsize: int) -> int:
-    if node.type.is_operator:
+def _bytes_of(plan: Plan, node: Node, samples: int, itemsize: int) -> int:
+    if node.type.is_operator or node in plan.levels.factored:
         return 0
     return prod(node.type.shape) * (8 if node.type.order == 0 else itemsize * samples**node.type.order)

@@ -23,6 +23,9 @@ from nexort.limit.sides import InitialOperator
 from nexort.limit.spaces import WidthSpace
 from nexort.limit.width import width_limit
 
+DIRECT_TERMS = 1e8
+"""Averages of up to so many terms are taken in full; larger ones over random pairs of copies, in about N² terms."""
+
 _SAMPLES = -1
 """Label of the axis of samples; static axes of a result are 0, 1, …"""
 
@@ -78,28 +81,40 @@ def element_name(matrix: InitialMatrix, element: int) -> str:
     return f"{matrix.name}[{', '.join(str(int(k)) for k in index)}]"
 
 
+def ket_average_rule(samples: int) -> AverageRule:
+    """Copies are distinct samples; beyond a double sum they are paired at random."""
+    return AverageRule(is_distinct=True, pair_above=max(DIRECT_TERMS, float(samples) ** 2))
+
+
 class KetMeaning:
     """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`."""
-
-    average_rule = AverageRule(is_distinct=True)
 
     def __init__(
         self, kets: KetGraph, *, samples: int, streams: Streams, dtype: Any, warn: Callable[[str], None]
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
+        self.average_rule = ket_average_rule(samples)
         self._kets = kets
         self._streams = streams
         self._warn = warn
         self._products = Products()
         self._spaces: dict[int, WidthSpace] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
-        self._vectors = {node.signature: self._draw_vector(node) for node in kets.vectors}
+
+    @cached_property
+    def _vectors(self) -> dict[tuple[Any, ...], Array]:
+        """Every initial vector, drawn before any hat."""
+        return {node.signature: self._draw_vector(node) for node in self._kets.vectors}
 
     # the engine's protocol
 
     def width_number(self, node: WidthNumber) -> float:
         return width_limit(node)
+
+    def pairing(self, node: Node, round_: int) -> np.random.Generator:
+        at = f"{node.span.start}-{node.span.end}" if node.span is not None else type(node).__name__
+        return self._streams.generator(at, "pairs of copies", passes=node.passes, block=round_)
 
     def initial_vector(self, node: InitialVector) -> Array:
         """mean + √variance · z, z of exact unit square mean and orthogonal to what was drawn before."""
@@ -144,6 +159,7 @@ class KetMeaning:
         """One element of a family of initial matrices; made when first met."""
         key = (*matrix.signature, element)
         if key not in self._operators:
+            _ = self._vectors  # drawn before any hat
             self._operators[key] = self._make_operator(matrix, element)
         return self._operators[key]
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nexort.engine import Array
-from nexort.limit.columns import Basis, orthonormal_rows
+from nexort.limit.columns import Basis
 from nexort.limit.products import Products
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class WidthSpace:
         fit = min(count, self.room - self._basis.rank)
         if fit < count:
             self._warn_once(place)
-        E = self._basis.outside(orthonormal_rows(self._basis.outside(G[:fit])))
-        G[:fit] = self._basis.adopt(orthonormal_rows(E))
+        E = self._basis.outside(self._basis.orthonormal(self._basis.outside(G[:fit])))
+        G[:fit] = self._basis.adopt(self._basis.orthonormal(E))
         return G
 
     def absorb(self, Q: Array, place: Place | None = None) -> None:
