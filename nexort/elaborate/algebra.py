@@ -48,8 +48,10 @@ def binary(operator: str, left: Value, right: Value, site: Site) -> Value:
     if isinstance(left, int | float) and isinstance(right, int | float):
         return _numbers(operator, left, right, site.whole)
     if operator == "%":
-        raise TypeFault("% is the remainder of two compile-time numbers", site.whole, hint="it serves indices and conditions")
-    if isinstance(left, Term) and left.is_operator or isinstance(right, Term) and right.is_operator:
+        raise TypeFault(
+            "% is the remainder of two compile-time numbers", site.whole, hint="it serves indices and conditions"
+        )
+    if (isinstance(left, Term) and left.is_operator) or (isinstance(right, Term) and right.is_operator):
         return _operators(operator, left, right, site)
     if isinstance(left, Term) or isinstance(right, Term):
         return _terms(operator, left, right, site)
@@ -165,7 +167,9 @@ def _operator_fault(operator: str, left: Term, right: Term, site: Site) -> Nexor
             hint = "write W @ x to apply the operator"
         return TypeFault(f"{_a(left)} times {_a(right)} is not defined", site.whole, *marks, hint=hint)
     if operator == "*":
-        return TypeFault("an operator is not multiplied entry by entry", site.whole, *marks, hint=f"{ENTRIES}: write A @ B")
+        return TypeFault(
+            "an operator is not multiplied entry by entry", site.whole, *marks, hint=f"{ENTRIES}: write A @ B"
+        )
     if operator in "+-" and 0 in (left.order, right.order):
         return TypeFault("a scalar cannot be added to an operator", site.whole, *marks, hint=ENTRIES)
     words = {"+": "added to", "-": "subtracted from", "/": "divided by", "^": "raised to the power of"}
@@ -186,7 +190,9 @@ def matmul(left: Value, right: Value, site: Site) -> Term:
         raise TypeFault(what, site.left, hint=f"@ applies an operator or an order-2 tensor; {hint}")
     if not (isinstance(right, Term) and right.order in (1, 2)):
         raise TypeFault(
-            f"a {noun(right)} stands on the right of @", site.right, hint="@ applies an operator to a vector; use * for scalars"
+            f"a {noun(right)} stands on the right of @",
+            site.right,
+            hint="@ applies an operator to a vector; use * for scalars",
         )
     if right.order == 2:
         return multiply_operators(left, right, place)

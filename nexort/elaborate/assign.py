@@ -69,7 +69,9 @@ def _target(unroller: Unroller, ev: Evaluator, tree: ast.Assign) -> Target:
     if isinstance(base, ast.Braces):
         names = [part for part in base.indices if isinstance(part, ast.Name)]
         if len(names) < len(base.indices):
-            raise IndexFault("the width axes on the left are names", base.span, hint="write y{i} = …; single neurons have no limit")
+            raise IndexFault(
+                "the width axes on the left are names", base.span, hint="write y{i} = …; single neurons have no limit"
+            )
         ev.bind_names(names, ev.widths)
         widths = tuple(name.id for name in names)
         if len(set(widths)) < len(widths):
@@ -79,7 +81,9 @@ def _target(unroller: Unroller, ev: Evaluator, tree: ast.Assign) -> Target:
     if isinstance(base, ast.Subscript):
         base, indices = base.base, base.indices
     if not isinstance(base, ast.Name):
-        raise SyntaxFault("this cannot be assigned to", tree.target.span, hint="a name, name[indices], name{axes} or name[…]{…}")
+        raise SyntaxFault(
+            "this cannot be assigned to", tree.target.span, hint="a name, name[indices], name{axes} or name[…]{…}"
+        )
     ev.is_braced = widths is not None or has_braces(tree.value)
     entry = unroller.scope.find(base.id)
     if not indices and isinstance(entry, Variable) and entry.axes and tree.operator != "=":
@@ -113,7 +117,9 @@ def _indices(ev: Evaluator, trees: Sequence[ast.Expr]) -> tuple[Label | int, ...
     names: set[str] = set()
     for name in free:
         if name.id in names:
-            raise IndexFault(f"the index '{name.id}' occurs twice on the left", name.span, hint="give each axis its own name")
+            raise IndexFault(
+                f"the index '{name.id}' occurs twice on the left", name.span, hint="give each axis its own name"
+            )
         ev.bind_names([name], names)
     ev.statics |= names
     for name, size in stated:
@@ -127,7 +133,9 @@ def _indices(ev: Evaluator, trees: Sequence[ast.Expr]) -> tuple[Label | int, ...
 def _fixed(ev: Evaluator, tree: ast.Expr) -> int:
     for name in names_in(tree):
         if name.id in ev.statics:
-            raise IndexFault(f"the index '{name.id}' must stand alone in the brackets", tree.span, hint="x[a + 1] is not possible")
+            raise IndexFault(
+                f"the index '{name.id}' must stand alone in the brackets", tree.span, hint="x[a + 1] is not possible"
+            )
     index = integer_at(tree, ev.value, "an index")
     if index < 0:
         raise IndexFault(f"index {index} is negative", tree.span, hint="indices count from 0")
@@ -149,17 +157,28 @@ def _variable(unroller: Unroller, target: Target, tree: ast.Assign) -> Variable 
     if entry is None:
         if tree.operator != "=":
             known = unroller.scope.names()
-            raise NameFault(f"'{name.id}' is updated before it is bound", name.span, hint=suggest(name.id, known) or f"start with {name.id} = 0")
+            raise NameFault(
+                f"'{name.id}' is updated before it is bound",
+                name.span,
+                hint=suggest(name.id, known) or f"start with {name.id} = 0",
+            )
         return None
     if not isinstance(entry, Variable):
         assert not isinstance(entry, Local)
         what = getattr(entry, "origin", "") or WORDS[type(entry)].split(" ", 1)[1]
-        raise NameFault(f"'{name.id}' is a {what} and cannot be bound", name.span, Mark(entry.span, "declared here"), hint="choose another name")
+        raise NameFault(
+            f"'{name.id}' is a {what} and cannot be bound",
+            name.span,
+            Mark(entry.span, "declared here"),
+            hint="choose another name",
+        )
     if len(target.wanted) != entry.axes:
         if entry.kind == "computed" and tree.operator == "=" and not any(isinstance(w, int) for w in target.wanted):
             return None
         raise IndexFault(
-            f"'{name.id}' has {entry.axes} static axes, and {len(target.wanted)} stand here", target.span, Mark(entry.span, "bound here")
+            f"'{name.id}' has {entry.axes} static axes, and {len(target.wanted)} stand here",
+            target.span,
+            Mark(entry.span, "bound here"),
         )
     _check_ranges(entry, target)
     return entry
@@ -169,7 +188,9 @@ def _check_ranges(variable: Variable, target: Target) -> None:
     for axis, index in enumerate(target.wanted):
         if isinstance(index, int) and variable.shape is not None and index >= variable.shape[axis]:
             raise IndexFault(
-                f"index {index} is outside 0..{variable.shape[axis]} of '{variable.name}'", target.span, hint="indices count from 0"
+                f"index {index} is outside 0..{variable.shape[axis]} of '{variable.name}'",
+                target.span,
+                hint="indices count from 0",
             )
 
 
@@ -181,7 +202,9 @@ def _value(unroller: Unroller, ev: Evaluator, target: Target, variable: Variable
         for axis, index in enumerate(target.wanted):
             if not isinstance(index, int):
                 ev.agree(index, variable.extent(axis, target.pattern), target.span)
-    is_update = variable is not None and (tree.operator in ("-=", "+=") or (tree.operator == "=" and _reads(tree.value, target.name.id)))
+    is_update = variable is not None and (
+        tree.operator in ("-=", "+=") or (tree.operator == "=" and _reads(tree.value, target.name.id))
+    )
     with ExitStack() as stack:
         if is_update and variable is not None:
             stack.enter_context(_updating(unroller, ev, target, variable))
@@ -197,7 +220,9 @@ class _updating:  # noqa: N801 - a context manager
     """Inside, the right side may call an optimizer."""
 
     def __init__(self, unroller: Unroller, ev: Evaluator, target: Target, variable: Variable) -> None:
-        sizes = {w: variable.extent(axis, target.pattern) for axis, w in enumerate(target.wanted) if not isinstance(w, int)}
+        sizes = {
+            w: variable.extent(axis, target.pattern) for axis, w in enumerate(target.wanted) if not isinstance(w, int)
+        }
         update = Update(variable=variable, wanted=target.wanted, sizes=sizes, ledgers=unroller.ledgers)
         self.ev, self.update = ev, update
 
@@ -252,14 +277,22 @@ def _current(ev: Evaluator, target: Target, variable: Variable, tree: ast.Assign
     old = variable.read(target.wanted, Place(target.span, ev.passes))
     if target.widths is None:
         if ev.is_braced and old.order and not old.is_operator:
-            raise IndexFault(f"this {noun(old)} carries no index, in a statement with braces", target.span, hint="name its axes on the left")
+            raise IndexFault(
+                f"this {noun(old)} carries no index, in a statement with braces",
+                target.span,
+                hint="name its axes on the left",
+            )
         return old
     if old.is_operator:
-        raise TypeFault("an operator takes no braces", target.span, hint=f"write {target.name.id} {tree.operator} … without them")
+        raise TypeFault(
+            "an operator takes no braces", target.span, hint=f"write {target.name.id} {tree.operator} … without them"
+        )
     if old.order == 0:
         return old
     if old.order != len(target.widths):
-        raise IndexFault(f"a {noun(old)} takes {old.order} width indices, and {len(target.widths)} stand here", target.span)
+        raise IndexFault(
+            f"a {noun(old)} takes {old.order} width indices, and {len(target.widths)} stand here", target.span
+        )
     return Term(old.node, old.static, target.widths)
 
 
@@ -273,19 +306,27 @@ def _settle(ev: Evaluator, target: Target, variable: Variable | None, value: Val
     for label in target.labels:
         if label not in sizes:
             raise IndexFault(
-                f"nothing gives the index '{label}' a range", target.span, hint=f"state it: {target.name.id}[{label} < 3] = …"
+                f"nothing gives the index '{label}' a range",
+                target.span,
+                hint=f"state it: {target.name.id}[{label} < 3] = …",
             )
     stray = [label for label in term.static if label not in target.labels]
     if stray:
         what = "all elements of a family" if isinstance(stray[0], FamilyLabel) else f"the index '{stray[0]}'"
-        raise IndexFault(f"the right side ranges over {what}, and the left does not", place.span or target.span, hint="bring it to the left, or reduce over it")
+        raise IndexFault(
+            f"the right side ranges over {what}, and the left does not",
+            place.span or target.span,
+            hint="bring it to the left, or reduce over it",
+        )
     term = _of_kind(target, variable, term, place)
     width = target.widths
     if width is None:
         named = [label for label in term.width if isinstance(label, str)]
         if named:
             raise IndexFault(
-                f"the width index '{named[0]}' is on the right only", place.span or target.span, hint=f"write {target.span.text}{{{named[0]}}} = …, or average over it"
+                f"the width index '{named[0]}' is on the right only",
+                place.span or target.span,
+                hint=f"write {target.span.text}{{{named[0]}}} = …, or average over it",
             )
         width = term.width
     elif term.is_operator:
@@ -300,10 +341,14 @@ def _of_kind(target: Target, variable: Variable | None, term: Term, place: Place
     span = place.span or target.span
     if variable.kind == "matrix":
         if term.order != 2:
-            raise TypeFault(f"'{variable.name}' is a matrix, and this is a {noun(term)}", span, Mark(variable.span, "declared here"))
+            raise TypeFault(
+                f"'{variable.name}' is a matrix, and this is a {noun(term)}", span, Mark(variable.span, "declared here")
+            )
         return term if term.is_operator else add_operators([(number(1.0), Term(term.node, term.static, (0, 1)))], place)
     if term.order > 1:
-        raise TypeFault(f"'{variable.name}' is a vector, and this is a {noun(term)}", span, Mark(variable.span, "declared here"))
+        raise TypeFault(
+            f"'{variable.name}' is a vector, and this is a {noun(term)}", span, Mark(variable.span, "declared here")
+        )
     if term.order == 1:
         return term
     width = target.widths or (0,)
@@ -323,6 +368,9 @@ def _bind(unroller: Unroller, target: Target, variable: Variable | None, node: N
         stamp = old.stamp if old is not None else None
     elif is_element and old is not None and old.stamp == stamp:
         raise IndexFault(
-            f"{target.span.text} is defined twice in one pass", target.span, Mark(old.span, "first here"), hint="an element is defined once: use +=, or another name"
+            f"{target.span.text} is defined twice in one pass",
+            target.span,
+            Mark(old.span, "first here"),
+            hint="an element is defined once: use +=, or another name",
         )
     variable.bind(Region(pattern=target.pattern, node=node, span=tree.span, stamp=stamp))

@@ -41,7 +41,9 @@ def integer_at(tree: ast.Expr, evaluate: Evaluate, what: str) -> int:
     value = number_at(tree, evaluate, what)
     if isinstance(value, float):
         if not value.is_integer():
-            raise TypeFault(f"{what} must be an integer, and this is {value:g}", tree.span, hint="round it, or choose the param so")
+            raise TypeFault(
+                f"{what} must be an integer, and this is {value:g}", tree.span, hint="round it, or choose the param so"
+            )
         value = int(value)
     return value
 
@@ -54,9 +56,13 @@ def size_at(tree: ast.Expr, evaluate: Evaluate, what: str = "a shape") -> int:
 
 def check_size(value: int, span: Span, what: str) -> None:
     if value < 1:
-        raise TypeFault(f"{what} must be at least 1, and this is {value}", span, hint="an axis without elements has no values")
+        raise TypeFault(
+            f"{what} must be at least 1, and this is {value}", span, hint="an axis without elements has no values"
+        )
     if value > MAX_SIZE:
-        raise SizeFault(f"{what} of {value} is over the bound of {MAX_SIZE}", span, hint="static axes are kept in memory")
+        raise SizeFault(
+            f"{what} of {value} is over the bound of {MAX_SIZE}", span, hint="static axes are kept in memory"
+        )
 
 
 def condition_at(tree: ast.Expr, evaluate: Evaluate) -> bool:

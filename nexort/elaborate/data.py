@@ -25,19 +25,25 @@ def load_data(path: str | Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataFault(f"{path} is a single array, not an .npz archive", hint="write it with np.savez(path, xi=xi)")
+                raise DataFault(
+                    f"{path} is a single array, not an .npz archive", hint="write it with np.savez(path, xi=xi)"
+                )
             return {name: _member(archive, name, path) for name in archive.files}
     except FileNotFoundError:
         raise DataFault(f"the data file {path} does not exist", hint="check the path behind --data") from None
     except (OSError, zipfile.BadZipFile, EOFError, ValueError) as fault:
         if isinstance(fault, ValueError) and "pickle" in str(fault):
             raise _pickled(path, None) from None
-        raise DataFault(f"{path} cannot be read as an .npz archive: {fault}", hint="write it with np.savez(path, xi=xi)") from None
+        raise DataFault(
+            f"{path} cannot be read as an .npz archive: {fault}", hint="write it with np.savez(path, xi=xi)"
+        ) from None
 
 
 def _pickled(path: Path, name: str | None) -> DataFault:
     where = f"the array '{name}' in {path}" if name else str(path)
-    return DataFault(f"{where} holds pickled objects, which are not loaded", hint="save plain number arrays with np.savez")
+    return DataFault(
+        f"{where} holds pickled objects, which are not loaded", hint="save plain number arrays with np.savez"
+    )
 
 
 def _member(archive: Any, name: str, path: Path) -> Array:
@@ -55,7 +61,9 @@ def check_array(item: ast.DataItem, array: object) -> Array:
     given = np.asarray(array)
     if given.dtype.kind not in "fiub":
         raise DataFault(
-            f"the data array '{name}' has entries of type {given.dtype}", item.span, hint="give real numbers (float or int)"
+            f"the data array '{name}' has entries of type {given.dtype}",
+            item.span,
+            hint="give real numbers (float or int)",
         )
     if given.ndim != len(item.shape):
         raise DataFault(
@@ -66,17 +74,23 @@ def check_array(item: ast.DataItem, array: object) -> Array:
     if given.size > MAX_ENTRIES:
         raise SizeFault(f"the data array '{name}' has {given.size} entries, over the bound of {MAX_ENTRIES}", item.span)
     if 0 in given.shape:
-        raise DataFault(f"the data array '{name}' is empty (shape {given.shape})", item.span, hint="an axis needs an element")
+        raise DataFault(
+            f"the data array '{name}' is empty (shape {given.shape})", item.span, hint="an axis needs an element"
+        )
     result = given.astype(np.float64)
     if not np.isfinite(result).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        raise DataFault(f"the data array '{name}' is not finite at {list(where)}", item.span, hint="remove NaN and infinite entries")
+        raise DataFault(
+            f"the data array '{name}' is not finite at {list(where)}", item.span, hint="remove NaN and infinite entries"
+        )
     return result
 
 
 def missing(item: ast.DataItem, given: Mapping[str, object]) -> NexortError:
     name = item.name.id
-    hint = suggest(name, given) or f"give the key '{name}' in --data FILE.npz, or a stand-in: data {name} = normal(seed=1)"
+    hint = (
+        suggest(name, given) or f"give the key '{name}' in --data FILE.npz, or a stand-in: data {name} = normal(seed=1)"
+    )
     return DataFault(f"no data for '{name}'", item.span, hint=hint)
 
 
@@ -89,14 +103,18 @@ def standin(item: ast.DataItem, shape: tuple[int, ...] | None, evaluate: Evaluat
     if isinstance(tree, ast.Call) and isinstance(tree.function, ast.Name) and tree.function.id in KINDS:
         if shape is None:
             raise DataFault(
-                f"nothing fixes the shape of '{item.name.id}'", item.span, hint="declare a param of that name, or give numbers"
+                f"nothing fixes the shape of '{item.name.id}'",
+                item.span,
+                hint="declare a param of that name, or give numbers",
             )
         return _check_entries(item, _generated(item, tree, tree.function.id, shape, evaluate))
     value = _listed(tree, evaluate)
     try:
         array = np.array(value, dtype=np.float64)
     except ValueError:
-        raise DataFault("the rows of this list have different lengths", tree.span, hint="a data array is rectangular") from None
+        raise DataFault(
+            "the rows of this list have different lengths", tree.span, hint="a data array is rectangular"
+        ) from None
     if not isinstance(value, list) and shape:
         array = np.full(shape, float(value))
     return check_array(item, array)
@@ -141,7 +159,9 @@ def _seed(tree: ast.Call, evaluate: Evaluate) -> int:
         raise TypeFault("a stand-in takes seed= only", tree.arguments[0].span, hint="write normal(seed=1)")
     for keyword in tree.keywords:
         if keyword.name.id != "seed":
-            raise TypeFault(f"a stand-in has no argument '{keyword.name.id}'", keyword.span, hint="write normal(seed=1)")
+            raise TypeFault(
+                f"a stand-in has no argument '{keyword.name.id}'", keyword.span, hint="write normal(seed=1)"
+            )
         return integer_at(keyword.value, evaluate, "a seed")
     return 0
 
@@ -168,14 +188,18 @@ def _listed(tree: ast.Expr, evaluate: Evaluate) -> Any:
                 return _bounded(left, [], right, tree)
             if tree.operator == "*" and isinstance(left, int) and isinstance(right, list):
                 return _bounded(right, [], left, tree)
-            raise TypeFault("lists are joined with + and repeated with * and an integer", tree.span, hint="[1] * 3 + [0]")
+            raise TypeFault(
+                "lists are joined with + and repeated with * and an integer", tree.span, hint="[1] * 3 + [0]"
+            )
         case _:
             return number_at(tree, evaluate, "an entry of a data array")
 
 
 def _bounded(first: list[Any], second: list[Any], times: int, tree: ast.Expr) -> list[Any]:
     if len(first) * max(times, 0) + len(second) > MAX_ENTRIES:
-        raise SizeFault(f"this list is longer than {MAX_ENTRIES} entries", tree.span, hint="give large arrays with --data")
+        raise SizeFault(
+            f"this list is longer than {MAX_ENTRIES} entries", tree.span, hint="give large arrays with --data"
+        )
     return first * times + second
 
 

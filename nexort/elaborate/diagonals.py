@@ -104,7 +104,9 @@ def _build(request: Request, done: dict[Request, Node], place: Place) -> Node:
             return operands[0]
         case _:
             fields = {}
-    return replace(node, type=kind, operands=tuple(operands), span=place.span, passes=place.passes, serial=next_serial(), **fields)
+    return replace(
+        node, type=kind, operands=tuple(operands), span=place.span, passes=place.passes, serial=next_serial(), **fields
+    )
 
 
 def _read(node: Node, axes: tuple[int, ...], order: int, place: Place) -> Node:

@@ -98,7 +98,9 @@ class Evaluator:
                 hint = "comparisons stand in if conditions and in where(x > 0, a, b)"
                 raise TypeFault("a comparison is not a value", tree.span, hint=hint)
             case ast.ListLiteral():
-                raise TypeFault("a list stands in a data declaration only", tree.span, hint="declare it: data y[3] = [1, 2, 3]")
+                raise TypeFault(
+                    "a list stands in a data declaration only", tree.span, hint="declare it: data y[3] = [1, 2, 3]"
+                )
 
     def site(self, tree: ast.Expr, left: ast.Expr, right: ast.Expr) -> Site:
         return Site(self.place(tree), left.span, right.span)
@@ -114,7 +116,13 @@ class Evaluator:
 
     def own_axes(self, value: Value, tree: ast.Expr) -> Value:
         """In a statement with braces, a vector or tensor that carries no index is refused."""
-        if self.is_braced and isinstance(value, Term) and value.order and isinstance(value.width[0], int) and not value.is_operator:
+        if (
+            self.is_braced
+            and isinstance(value, Term)
+            and value.order
+            and isinstance(value.width[0], int)
+            and not value.is_operator
+        ):
             example = f"({tree.span.text})" if not isinstance(tree, ast.Name) else tree.span.text
             raise IndexFault(
                 f"this {noun(value)} carries no index, in a statement with braces",
@@ -222,9 +230,15 @@ class Evaluator:
     def indices(self, tree: ast.Subscript, variable: Variable) -> tuple[Label | int, ...]:
         """The fixed numbers and labels in `name[…]`, checked against the family."""
         if len(tree.indices) != variable.axes:
-            what = f"{variable.axes} static ind{'ex' if variable.axes == 1 else 'ices'}" if variable.axes else "no static indices"
+            what = (
+                f"{variable.axes} static ind{'ex' if variable.axes == 1 else 'ices'}"
+                if variable.axes
+                else "no static indices"
+            )
             raise IndexFault(
-                f"'{variable.name}' has {what}, and {len(tree.indices)} stand here", tree.span, Mark(variable.span, "bound here")
+                f"'{variable.name}' has {what}, and {len(tree.indices)} stand here",
+                tree.span,
+                Mark(variable.span, "bound here"),
             )
         wanted = [self.index(part) for part in tree.indices]
         pattern = tuple(w if isinstance(w, int) else None for w in wanted)
@@ -235,7 +249,9 @@ class Evaluator:
                 self.agree(index, variable.extent(axis, pattern), part.span)
         return tuple(wanted)
 
-    def _check_range(self, variable: Variable, axis: int, index: int, tree: ast.Expr, pattern: tuple[int | None, ...]) -> None:
+    def _check_range(
+        self, variable: Variable, axis: int, index: int, tree: ast.Expr, pattern: tuple[int | None, ...]
+    ) -> None:
         if variable.shape is not None:
             size = variable.shape[axis]
             if not 0 <= index < size:
@@ -246,10 +262,14 @@ class Evaluator:
             raise IndexFault(f"index {index} is negative", tree.span, hint="indices count from 0")
         else:
             sizes = [region for region in variable.regions if region.pattern[axis] is None]
-            largest = max((_axis_length(region.pattern, region.node.type.shape, axis) for region in sizes), default=None)
+            largest = max(
+                (_axis_length(region.pattern, region.node.type.shape, axis) for region in sizes), default=None
+            )
             if largest is not None and index >= largest and all(r.pattern[axis] != index for r in variable.regions):
                 raise IndexFault(
-                    f"index {index} is outside 0..{largest} of '{variable.name}'", tree.span, hint="indices count from 0"
+                    f"index {index} is outside 0..{largest} of '{variable.name}'",
+                    tree.span,
+                    hint="indices count from 0",
                 )
 
     def index(self, tree: ast.Expr) -> Label | int:
@@ -265,7 +285,9 @@ class Evaluator:
         for name in names_in(tree):
             if name.id in self.statics and not self._is_value(name.id):
                 raise IndexFault(
-                    f"the index '{name.id}' must stand alone in the brackets", tree.span, hint="x[a + 1] is not possible for an index a"
+                    f"the index '{name.id}' must stand alone in the brackets",
+                    tree.span,
+                    hint="x[a + 1] is not possible for an index a",
                 )
         return integer_at(tree, self.value, "an index")
 
@@ -292,10 +314,14 @@ class Evaluator:
         for name in names:
             entry = self.scope.find(name.id)
             if name.id in self.statics or name.id in self.widths:
-                raise NameFault(f"the index '{name.id}' is bound already", name.span, hint="use another name for the inner index")
+                raise NameFault(
+                    f"the index '{name.id}' is bound already", name.span, hint="use another name for the inner index"
+                )
             if entry is not None or name.id in ("n", "pi"):
                 marks = [Mark(entry.span, "bound here")] if entry is not None else []
-                raise NameFault(f"'{name.id}' names a value, so it cannot be an index", name.span, *marks, hint="use another name")
+                raise NameFault(
+                    f"'{name.id}' names a value, so it cannot be an index", name.span, *marks, hint="use another name"
+                )
             bound.add(name.id)
 
     # ---------------------------------------------------------- width axes
@@ -306,7 +332,9 @@ class Evaluator:
         if isinstance(value, Term) and value.is_operator:
             raise TypeFault("an operator takes no braces", tree.span, hint=ENTRIES)
         if not isinstance(value, Term) or value.order == 0:
-            raise IndexFault(f"a {noun(value)} has no width axes", tree.span, hint="static indices stand in square brackets")
+            raise IndexFault(
+                f"a {noun(value)} has no width axes", tree.span, hint="static indices stand in square brackets"
+            )
         if value.order != len(tree.indices):
             raise IndexFault(
                 f"a {noun(value)} takes {value.order} width ind{'ex' if value.order == 1 else 'ices'}, "
@@ -320,9 +348,13 @@ class Evaluator:
 
     def width_label(self, tree: ast.Expr) -> str:
         if not isinstance(tree, ast.Name):
-            raise IndexFault("a width axis is named, not numbered", tree.span, hint="write x{i}; single neurons have no limit")
+            raise IndexFault(
+                "a width axis is named, not numbered", tree.span, hint="write x{i}; single neurons have no limit"
+            )
         if self.scope.find(tree.id) is not None or tree.id in ("n", "pi"):
-            raise IndexFault(f"'{tree.id}' names a value, so it cannot name a width axis", tree.span, hint="use another name")
+            raise IndexFault(
+                f"'{tree.id}' names a value, so it cannot name a width axis", tree.span, hint="use another name"
+            )
         if tree.id not in self.widths:
             raise IndexFault(
                 f"the width index '{tree.id}' is not bound",
@@ -348,7 +380,11 @@ class Evaluator:
                     return self._apply(functions.derivative(fn, count), tree)
             case _:
                 pass
-        hint = "apply an operator with @" if isinstance(tree.function, ast.Prime) else "only functions are called; a product needs *"
+        hint = (
+            "apply an operator with @"
+            if isinstance(tree.function, ast.Prime)
+            else "only functions are called; a product needs *"
+        )
         raise TypeFault(f"'{tree.function.span.text}' is not a function", tree.function.span, hint=hint)
 
     def _call_name(self, tree: ast.Call, name: ast.Name) -> Value:
@@ -363,7 +399,11 @@ class Evaluator:
             case "stop":
                 (argument,) = self.arguments(tree, 1)
                 value = self.value(argument)
-                return stop(value, self.place(tree)) if isinstance(value, Term) and not value.is_operator else self._stop(value, tree)
+                return (
+                    stop(value, self.place(tree))
+                    if isinstance(value, Term) and not value.is_operator
+                    else self._stop(value, tree)
+                )
             case "rms" | "row_mean" | "col_mean":
                 return reductions.in_optimizer(self, tree, name.id)
             case "where":
@@ -373,12 +413,16 @@ class Evaluator:
                 if isinstance(entry, Rule):
                     return self._optimizer(tree, entry)
                 if isinstance(entry, Variable | Array | Constant):
-                    raise TypeFault(f"'{name.id}' is not a function", name.span, hint="a product needs *, an operator @")
+                    raise TypeFault(
+                        f"'{name.id}' is not a function", name.span, hint="a product needs *, an operator @"
+                    )
                 return self._apply(functions.find_function(self.scope, name, len(tree.arguments), tree), tree)
 
     def _stop(self, value: Value, tree: ast.Call) -> Value:
         if isinstance(value, Term):
-            raise TypeFault("stop of an operator is not defined", tree.span, hint="stop the vectors that it is applied to")
+            raise TypeFault(
+                "stop of an operator is not defined", tree.span, hint="stop the vectors that it is applied to"
+            )
         return value
 
     def _optimizer(self, tree: ast.Call, rule: Rule) -> Value:
@@ -422,7 +466,9 @@ class Evaluator:
         return functions.apply(fn, values, self.place(tree), [part.span for part in trees])
 
     def _check_orders(self, values: Sequence[Value], trees: Sequence[ast.Expr], tree: ast.Call) -> None:
-        terms = [(value, part) for value, part in zip(values, trees, strict=True) if isinstance(value, Term) and value.order]
+        terms = [
+            (value, part) for value, part in zip(values, trees, strict=True) if isinstance(value, Term) and value.order
+        ]
         for (first, left), (second, right) in zip(terms, terms[1:], strict=False):
             algebra.check_orders(first, second, self.site(tree, left, right))
 

@@ -81,7 +81,9 @@ class Variable:
             return self.shape[axis]
         indices: set[int] = set()
         for region in self.regions:
-            others = zip(region.pattern[:axis] + region.pattern[axis + 1 :], pattern[:axis] + pattern[axis + 1 :], strict=True)
+            others = zip(
+                region.pattern[:axis] + region.pattern[axis + 1 :], pattern[:axis] + pattern[axis + 1 :], strict=True
+            )
             if not all(a is None or b is None or a == b for a, b in others):
                 continue
             index = region.pattern[axis]
@@ -110,9 +112,11 @@ class Variable:
             size = self.extent(axis, pattern)
             if size == 0:
                 raise self.undefined(pattern, place.span or self.span)
-            parts = [self._read((*pattern[:axis], i, *pattern[axis + 1 :]), (), place) for i in range(size)] if (
-                pattern.count(None) == 1
-            ) else [self._part(pattern, axis, i, place) for i in range(size)]
+            parts = (
+                [self._read((*pattern[:axis], i, *pattern[axis + 1 :]), (), place) for i in range(size)]
+                if (pattern.count(None) == 1)
+                else [self._part(pattern, axis, i, place) for i in range(size)]
+            )
             position = sum(index is None for index in pattern[:axis])
             self._stacks[pattern] = stack(_alike(parts, self, place), position, place)
         node = self._stacks[pattern]

@@ -77,7 +77,9 @@ def apply(fn: Fn, values: Sequence[Value], place: Place, spans: Sequence[Span]) 
         numbers = [float(value) for value in values if isinstance(value, int | float)]
         return check_finite(evaluate_number(fn, numbers), place.span or spans[0])
     if not any(not isinstance(value, int | float | Width) for value in values):
-        parts = [v.expression if isinstance(v, Width) else number(v) for v in values if isinstance(v, int | float | Width)]
+        parts = [
+            v.expression if isinstance(v, Width) else number(v) for v in values if isinstance(v, int | float | Width)
+        ]
         return Width(apply_fn(fn, parts))
     terms = [to_term(value, Place(span, place.passes)) for value, span in zip(values, spans, strict=True)]
     return combine(fn, terms, place)
@@ -91,7 +93,9 @@ def comparison(tree: ast.Expr) -> tuple[ast.Comparator, ast.Expr, ast.Expr]:
     if isinstance(inner, ast.Compare) and len(inner.rest) == 1:
         (comparator, right), *_ = inner.rest
         return comparator, inner.first, right
-    raise TypeFault("where takes one comparison as its first argument", tree.span, hint="for example where(x > 0, a, b)")
+    raise TypeFault(
+        "where takes one comparison as its first argument", tree.span, hint="for example where(x > 0, a, b)"
+    )
 
 
 def where(comparator: ast.Comparator) -> Fn:
@@ -111,7 +115,9 @@ class Body:
             if names.count(name.id) > 1:
                 raise NameFault(f"the argument '{name.id}' occurs twice", name.span, hint="name each argument once")
             if name.id in BUILTINS:
-                raise NameFault(f"'{name.id}' is built in and cannot be an argument", name.span, hint="choose another name")
+                raise NameFault(
+                    f"'{name.id}' is built in and cannot be an argument", name.span, hint="choose another name"
+                )
         arguments = {name: argument(k) for k, name in enumerate(names)}
         return Fn.of(self._expr(self.tree.body, arguments), len(names))
 
@@ -154,7 +160,9 @@ class Body:
         if not isinstance(function, ast.Name):
             raise self._refused(tree)
         if function.id == self.tree.name.id:
-            raise NameFault(f"'{function.id}' calls itself", function.span, hint="a def uses functions above it only: no recursion")
+            raise NameFault(
+                f"'{function.id}' calls itself", function.span, hint="a def uses functions above it only: no recursion"
+            )
         if function.id == "where" and not primes and tree.arguments:
             check_call(tree, "where", len(tree.arguments), 3, 3)
             comparator, left, right = comparison(tree.arguments[0])
@@ -185,6 +193,3 @@ def _arithmetic(operator: str, left: Any, right: Any) -> Any:
             return left / right
         case _:
             return raise_power(left, right)
-
-
-

@@ -25,7 +25,9 @@ def evaluate_grad(ev: Evaluator, tree: ast.Call) -> Value:
         value = ev.value(scalar)
     if not isinstance(value, Term) or value.order != 0:
         what = "number" if not isinstance(value, Term) else noun(value)
-        raise TypeFault(f"grad differentiates a scalar, and this is a {what}", scalar.span, hint="average it, or sum it")
+        raise TypeFault(
+            f"grad differentiates a scalar, and this is a {what}", scalar.span, hint="average it, or sum it"
+        )
     variable, wanted = _parameter(ev, parameter)
     current = variable.targets(wanted, place)
     tape = ev.tapes.get(without_diagonals(value, place), place)
@@ -41,7 +43,9 @@ def _parameter(ev: Evaluator, tree: ast.Expr) -> tuple[Variable, tuple[Label | i
         raise GradientFault("grad is taken in a name, an element or a family", tree.span, hint=hint)
     entry = ev.scope.get(name)
     if not isinstance(entry, Variable):
-        raise GradientFault(f"'{name.id}' is {WORDS[type(entry)]}: grad is not taken in it", tree.span, Mark(entry.span, "bound here"))
+        raise GradientFault(
+            f"'{name.id}' is {WORDS[type(entry)]}: grad is not taken in it", tree.span, Mark(entry.span, "bound here")
+        )
     if isinstance(tree, ast.Subscript):
         return entry, ev.indices(tree, entry)
     return entry, tuple(FamilyLabel(axis) for axis in range(entry.axes))
@@ -53,7 +57,9 @@ def leaves(current: Leaf | Split) -> Sequence[Leaf]:
     return [leaf for part in current.parts for leaf in leaves(part)]
 
 
-def _check(ev: Evaluator, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call, parameter: ast.Expr) -> None:
+def _check(
+    ev: Evaluator, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call, parameter: ast.Expr
+) -> None:
     """The scalar must depend on some element, and on none through its diagonal."""
     versions = leaves(current)
     for leaf in versions:
@@ -78,7 +84,9 @@ def _collect(tape: Tape, current: Leaf | Split, place: Place) -> Term:
     if isinstance(current, Leaf):
         if not tape.depends_on(current.node):
             names = tuple(index for index in current.index if not isinstance(index, int))
-            sizes = {n: s for n, s in zip(current.index, current.node.type.shape, strict=True) if not isinstance(n, int)}
+            sizes = {
+                n: s for n, s in zip(current.index, current.node.type.shape, strict=True) if not isinstance(n, int)
+            }
             order = tuple(range(current.node.type.order))
             return Term(arrange(number(0.0), names, order, place, sizes), names, order)
         return tape.gradient(current.node, current.index, place)

@@ -35,7 +35,10 @@ class Outputs:
             site = self.sites[name] = Site(name, tree.span, len(passes))
         elif site.span.start != tree.span.start or site.span.source is not tree.span.source:
             raise NameFault(
-                f"the output '{name}' is named twice", tree.span, Mark(site.span, "first here"), hint="name one of them with 'as'"
+                f"the output '{name}' is named twice",
+                tree.span,
+                Mark(site.span, "first here"),
+                hint="name one of them with 'as'",
             )
         site.entries.append((tuple(value for _, value in passes), node))
 

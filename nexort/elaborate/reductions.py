@@ -10,7 +10,18 @@ from nexort.elaborate.algebra import ENTRIES, Site, binary
 from nexort.elaborate.constants import size_at
 from nexort.elaborate.values import Value, noun
 from nexort.errors import IndexFault, TypeFault
-from nexort.graph.terms import Label, Place, Term, add_operators, arrange, average_over, combine, number, reduce_over, select
+from nexort.graph.terms import (
+    Label,
+    Place,
+    Term,
+    add_operators,
+    arrange,
+    average_over,
+    combine,
+    number,
+    reduce_over,
+    select,
+)
 from nexort.symbolic import power
 from nexort.syntax import ast
 
@@ -107,7 +118,9 @@ def over_width(ev: Evaluator, tree: ast.Call, head: ast.Braces) -> Value:
 def in_optimizer(ev: Evaluator, tree: ast.Call, name: str) -> Value:
     """rms(g) over everything that the update changes; row_mean(g) and col_mean(g) of g's order."""
     if ev.scope.ledger is None:
-        raise TypeFault(f"{name} stands in an optimizer only", tree.span, hint="elsewhere write sqrt(avg(x^2)) or avg{j}(T{i,j})")
+        raise TypeFault(
+            f"{name} stands in an optimizer only", tree.span, hint="elsewhere write sqrt(avg(x^2)) or avg{j}(T{i,j})"
+        )
     (argument,) = ev.arguments(tree, 1)
     value = ev.value(argument)
     place = ev.place(tree)
@@ -118,7 +131,9 @@ def in_optimizer(ev: Evaluator, tree: ast.Call, name: str) -> Value:
     if name == "rms":
         return _rms(value, dict(ev.update_labels), place)
     if value.order > 2:
-        raise TypeFault(f"{name} of a {noun(value)} is not defined", argument.span, hint="it takes matrices, vectors and scalars")
+        raise TypeFault(
+            f"{name} of a {noun(value)} is not defined", argument.span, hint="it takes matrices, vectors and scalars"
+        )
     if value.order < 2:
         return value
     kept = 0 if name == "row_mean" else 1

@@ -68,7 +68,9 @@ class Unroller:
     def statement(self, tree: ast.Stmt) -> None:
         self.count += 1
         if self.count > MAX_STATEMENTS:
-            raise SizeFault(f"the program unrolls to more than {MAX_STATEMENTS} statements", tree.span, hint="use fewer steps")
+            raise SizeFault(
+                f"the program unrolls to more than {MAX_STATEMENTS} statements", tree.span, hint="use fewer steps"
+            )
         try:
             self._run(tree)
         except Poisoned:
@@ -107,14 +109,18 @@ class Unroller:
             case ast.Param() | ast.Data() | ast.Def() | ast.Optimizer() | ast.Import():
                 self._declaration(tree)
             case ast.State():
-                raise SyntaxFault("state stands in an optimizer only", tree.span, hint="a trainable value is a name: s = 1")
+                raise SyntaxFault(
+                    "state stands in an optimizer only", tree.span, hint="a trainable value is a name: s = 1"
+                )
             case ast.Return():
                 raise SyntaxFault("return stands in an optimizer only", tree.span, hint="name a result with output")
 
     def _declaration(self, tree: ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Import) -> None:
         if self.passes:
             raise SyntaxFault(
-                "this declaration stands outside blocks", tree.span, hint="only vector and matrix are declared inside a loop"
+                "this declaration stands outside blocks",
+                tree.span,
+                hint="only vector and matrix are declared inside a loop",
             )
         match tree:
             case ast.Param():
@@ -186,16 +192,24 @@ class Unroller:
             wanted = size_at(tree, self.evaluator().value)
             if wanted != size:
                 is_param = isinstance(tree, ast.Name)
-                hint = f"use --set {tree.id}={size}" if isinstance(tree, ast.Name) and is_param else "declare its length by a name"
+                hint = (
+                    f"use --set {tree.id}={size}"
+                    if isinstance(tree, ast.Name) and is_param
+                    else "declare its length by a name"
+                )
                 raise DataFault(
-                    f"axis {axis} of '{item.name.id}' has {size} elements, and {tree.span.text} is {wanted}", tree.span, hint=hint
+                    f"axis {axis} of '{item.name.id}' has {size} elements, and {tree.span.text} is {wanted}",
+                    tree.span,
+                    hint=hint,
                 )
 
     def _import(self, tree: ast.Import) -> None:
         source = find_import(tree)
         if source.name in self.imports:
             if self.imports[source.name]:
-                raise NameFault(f"the import of '{tree.path}' is circular", tree.span, hint="two files cannot import each other")
+                raise NameFault(
+                    f"the import of '{tree.path}' is circular", tree.span, hint="two files cannot import each other"
+                )
             return
         self.imports[source.name] = True
         try:
@@ -267,7 +281,9 @@ class Unroller:
         check_bindable(name)
         old = self.scope.find(name.id)
         if old is not None:
-            raise NameFault(f"'{name.id}' is bound already", name.span, Mark(old.span, "here"), hint="choose another loop variable")
+            raise NameFault(
+                f"'{name.id}' is bound already", name.span, Mark(old.span, "here"), hint="choose another loop variable"
+            )
         outside, known = self.passes, len(self.faults)
         try:
             for index in range(start, stop):
@@ -288,7 +304,9 @@ class Unroller:
             raise TypeFault("an operator cannot be an output", tree.value.span, hint="output scalars, such as <x|W|y>")
         if term.order:
             raise NotBuiltFault(
-                f"an output of a {noun(term)}, its distribution, is not built yet", tree.value.span, hint="output scalars: avg(x), <x|y>"
+                f"an output of a {noun(term)}, its distribution, is not built yet",
+                tree.value.span,
+                hint="output scalars: avg(x), <x|y>",
             )
         place = self.place(tree.span)
         node = arrange(term, order, (), place)
@@ -319,7 +337,9 @@ class Unroller:
         self, ev: Evaluator, tree: ast.Output, alias: ast.Expr, place: Place
     ) -> tuple[str, Term, tuple[object, ...]]:
         if not (isinstance(alias, ast.Subscript) and isinstance(alias.base, ast.Name)):
-            raise SyntaxFault("an output is named by a name", alias.span, hint="output <x|y> as overlap, or … as K[a, b]")
+            raise SyntaxFault(
+                "an output is named by a name", alias.span, hint="output <x|y> as overlap, or … as K[a, b]"
+            )
         ev.is_braced = has_braces(tree.value)
         with bound_indices(ev, alias.indices) as names:
             term = to_term(ev.value(tree.value), place)
@@ -371,4 +391,3 @@ def bound_names(tree: ast.Stmt) -> Iterator[ast.Name]:
                     yield from bound_names(inner)
         case _:
             return
-

@@ -49,7 +49,10 @@ class Update:
         """The value of optimizer(g, …) in this update: a constant for `grad`."""
         if self.first is not None:
             raise TypeFault(
-                "an update calls one optimizer at most", tree.span, Mark(self.first, "called here"), hint="split the update"
+                "an update calls one optimizer at most",
+                tree.span,
+                Mark(self.first, "called here"),
+                hint="split the update",
             )
         self.first = tree.span
         ledger = self.ledgers.setdefault((self.variable.name, rule.tree.name.id), Ledger())
@@ -87,11 +90,15 @@ class Update:
     def write_state(self, variable: Variable, value: Value, initial: int | float, place: Place) -> None:
         term = to_term(value, place)
         labels = tuple(w for w in self.wanted if not isinstance(w, int))
-        node = arrange(term, labels, tuple(range(term.order)) if not term.is_operator else term.width, place, self.sizes)
+        node = arrange(
+            term, labels, tuple(range(term.order)) if not term.is_operator else term.width, place, self.sizes
+        )
         pattern = tuple(w if isinstance(w, int) else None for w in self.wanted)
         if not variable.regions and any(index is not None for index in pattern):
             # the elements that are not updated yet have the initial value
-            shape = self.variable.shape or tuple(self.variable.extent(k, (None,) * len(pattern)) for k in range(len(pattern)))
+            shape = self.variable.shape or tuple(
+                self.variable.extent(k, (None,) * len(pattern)) for k in range(len(pattern))
+            )
             names = tuple(FamilyLabel(k) for k in range(len(shape)))
             base = arrange(number(initial), names, (), place, dict(zip(names, shape, strict=True)))
             variable.shape = shape
@@ -118,11 +125,17 @@ def inner_evaluator(ev: Evaluator, rule: Rule, ledger: Ledger, update: Update) -
 def bind_arguments(ev: Evaluator, rule: Rule, tree: ast.Call) -> dict[str, Local]:
     """g and the optimizer's arguments, by place and by name, with their defaults."""
     if not tree.arguments:
-        raise TypeFault("an optimizer takes the gradient as its first argument", tree.span, hint=f"{rule.tree.name.id}(grad(loss, p))")
+        raise TypeFault(
+            "an optimizer takes the gradient as its first argument",
+            tree.span,
+            hint=f"{rule.tree.name.id}(grad(loss, p))",
+        )
     before, ev.call_optimizer = ev.call_optimizer, None
     try:
         values = [Local(_argument(ev, part), part.span) for part in tree.arguments]
-        named = {keyword.name.id: (keyword, Local(_argument(ev, keyword.value), keyword.span)) for keyword in tree.keywords}
+        named = {
+            keyword.name.id: (keyword, Local(_argument(ev, keyword.value), keyword.span)) for keyword in tree.keywords
+        }
     finally:
         ev.call_optimizer = before
     names = [binding.name.id for binding in rule.tree.arguments]
@@ -132,7 +145,9 @@ def bind_arguments(ev: Evaluator, rule: Rule, tree: ast.Call) -> dict[str, Local
     for name, (keyword, value) in named.items():
         if name not in names:
             raise NameFault(
-                f"{rule.tree.name.id} has no argument '{name}'", keyword.span, hint=suggest(name, names) or f"it has {', '.join(names)}"
+                f"{rule.tree.name.id} has no argument '{name}'",
+                keyword.span,
+                hint=suggest(name, names) or f"it has {', '.join(names)}",
             )
         if name in bound:
             raise NameFault(f"the argument '{name}' is given twice", keyword.span)
@@ -155,7 +170,9 @@ def _argument(ev: Evaluator, tree: ast.Expr) -> Value:
 def _default(ev: Evaluator, rule: Rule, binding: ast.Binding, tree: ast.Call) -> Local:
     if binding.value is None:
         raise TypeFault(
-            f"{rule.tree.name.id} needs its argument '{binding.name.id}'", tree.span, Mark(binding.span, "it has no default value")
+            f"{rule.tree.name.id} needs its argument '{binding.name.id}'",
+            tree.span,
+            Mark(binding.span, "it has no default value"),
         )
     outer = type(ev)(scope=rule.scope, tapes=ev.tapes)
     return Local(number_at(binding.value, outer.value, "a default value"), binding.span)
@@ -190,7 +207,9 @@ class Body:
                 if entry.value is not initial:
                     self.update.write_state(self.ledger.states[name], entry.value, initial, place)
             return returned.value
-        raise TypeFault(f"the optimizer '{self.rule.tree.name.id}' returned nothing", self.rule.span, hint="end it with return …")
+        raise TypeFault(
+            f"the optimizer '{self.rule.tree.name.id}' returned nothing", self.rule.span, hint="end it with return …"
+        )
 
     def _block(self, body: Sequence[ast.Stmt]) -> None:
         for statement in body:
@@ -228,7 +247,9 @@ class Body:
 
     def _state(self, binding: ast.Binding) -> None:
         if binding.value is None:
-            raise TypeFault(f"the state '{binding.name.id}' needs its initial number", binding.span, hint="write state m = 0")
+            raise TypeFault(
+                f"the state '{binding.name.id}' needs its initial number", binding.span, hint="write state m = 0"
+            )
         initial = number_at(binding.value, self.ev.value, "a state's initial value")
         variable = self.ledger.states.get(binding.name.id)
         if variable is None:
@@ -240,7 +261,9 @@ class Body:
 
     def _assign(self, tree: ast.Assign) -> None:
         if not isinstance(tree.target, ast.Name):
-            raise TypeFault("an optimizer assigns to names", tree.target.span, hint="the same text serves every shape: no indices")
+            raise TypeFault(
+                "an optimizer assigns to names", tree.target.span, hint="the same text serves every shape: no indices"
+            )
         value = self.ev.value(tree.value)
         if tree.operator != "=":
             old = self.ev.value(tree.target)
@@ -261,5 +284,3 @@ class Body:
             self.ev.scope.entries[name.id] = Constant(index, "loop variable", name.span)
             self._block(tree.body)
         self.ev.scope.entries.pop(name.id, None)
-
-

@@ -63,7 +63,9 @@ def is_number(value: Value) -> bool:
 def check_finite(value: float, span: Span) -> float:
     """Compile-time arithmetic that left the reals."""
     if isinstance(value, complex) or value != value or value in (float("inf"), float("-inf")):
-        raise TypeFault(f"this number is not finite or not real: {value}", span, hint="change the numbers it is made of")
+        raise TypeFault(
+            f"this number is not finite or not real: {value}", span, hint="change the numbers it is made of"
+        )
     return value
 
 

@@ -328,9 +328,7 @@ class Tape:
             case _:
                 raise AssertionError(f"unknown node {type(user).__name__}")
 
-    def _relabel(
-        self, piece: Piece, user: Node, operand: Node, axes: Sequence[int], terms: tuple[Term, ...]
-    ) -> Piece:
+    def _relabel(self, piece: Piece, user: Node, operand: Node, axes: Sequence[int], terms: tuple[Term, ...]) -> Piece:
         """Move terms from the user's own labels to the operand's: operand axis p lies on user axis axes[p]."""
         names: dict[Label, Label] = {}
         own: list[Label] = []
@@ -440,9 +438,7 @@ class Tape:
         if operator.is_operator:
             return apply_operator(operator, vector, wide, self.place)
         first, second = operator.width
-        product = combine(
-            primitive("mul"), (operator, Term(vector.node, vector.static, (second,))), self.place
-        )
+        product = combine(primitive("mul"), (operator, Term(vector.node, vector.static, (second,))), self.place)
         return _rename(average_over(product, [second], self.place), {first: wide})
 
     def _pull_select(self, user: Select, piece: Piece) -> Piece:
