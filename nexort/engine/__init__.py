@@ -2,8 +2,9 @@
 
 from nexort.engine.arrays import Array, contract, take_diagonals
 from nexort.engine.averages import AverageRule
+from nexort.engine.estimate import Estimate, estimate_plan
 from nexort.engine.execute import Meaning, Progress, execute
-from nexort.engine.plan import Estimate, Plan, build_plan, estimate_plan
+from nexort.engine.plan import Plan, build_plan
 from nexort.engine.streams import Law, Streams, draw, fill_rows
 from nexort.engine.workers import Workers, available_threads, multiply_matrix
 

@@ -6,8 +6,8 @@ the N samples are the support:
 - *Distinct indices.*  Terms in which a bound index equals another index of the product are left out: a coincidence is
   one copy where the expectation has two, an O(1/N) bias.  Sums of outer products keep full averages, so that linear
   programs stay exact.
-- *Random pairs.*  An average over two or more bound axes would take N³ terms and more.  Then all but enough bound axes to
-  leave a double sum read the samples through permutations: k = π(j).  The permutations are ρ∘(shift by s)∘ρ⁻¹ with ρ
+- *Random pairs.*  An average over two or more bound axes would take N³ terms and more.  Then only a double sum is
+  kept, and the other bound axes read the samples through permutations: k = π(j).  These are ρ∘(shift by s)∘ρ⁻¹ with ρ
   uniform and the shifts different from each other and from 0, so bound indices of one pair are always distinct.
 """
 
@@ -42,7 +42,7 @@ class AverageRule:
 
 
 def pair_coords(free: int, bound: int) -> tuple[Coord, ...]:
-    """Coordinates of the bound axes: independent ones up to a double sum (at least one), the others tied to the last."""
+    """Coordinates of the bound axes: independent up to a double sum (at least one), the others tied to the last."""
     independent = max(1, min(bound, 2 - free))
     last = free + independent - 1
     tied = tuple(Coord(last, k + 1) for k in range(bound - independent))

@@ -36,9 +36,12 @@ from nexort.engine.faults import check_finite
 from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, tile_extents
 from nexort.engine.sweep import Instruction, Load, TileProgram
 from nexort.engine.workers import OrderedSum, Workers, single_threaded_blas
-from nexort.graph import Data, InitialMatrix, InitialVector, MatMul, Node, Number, Output, Select, WidthNumber
+from nexort.graph import Data, InitialMatrix, InitialVector, Map, MatMul, Node, Number, Output, Select, WidthNumber
 
 Progress: TypeAlias = Callable[[int, int], None]
+
+VECTOR_ENTRIES = 1 << 17
+"""Entries of the parts in which entrywise functions of vectors are computed."""
 
 
 class Meaning(Protocol):
@@ -93,9 +96,7 @@ class Run:
         with self.lock:
             self.spare.append(buffers)
 
-    def frame(
-        self, ranges: Sequence[slice], buffers: Buffers, permutations: tuple[Array, ...] = ()
-    ) -> Frame:
+    def frame(self, ranges: Sequence[slice], buffers: Buffers, permutations: tuple[Array, ...] = ()) -> Frame:
         return Frame(self.meaning.length, self.meaning.dtype, tuple(ranges), buffers, permutations)
 
     def is_distinct(self, op: BlockOp) -> bool:
@@ -145,14 +146,15 @@ def _node_value(run: Run, node: Node) -> Any:
         case InitialVector():
             return run.meaning.initial_vector(node)
         case InitialMatrix():
-            return None if _is_read_by_elements(run.plan, node) else run.meaning.initial_matrix(node, run.workers)
+            return None if run.plan.is_read_by_elements(node) else run.meaning.initial_matrix(node, run.workers)
         case Select() if node.type.is_operator:
             base = run.values.get(node.operands[0])
             if base is None:
                 return run.meaning.initial_matrix(node, run.workers)
             return base[tuple(slice(None) if k is None else k for k in node.index)]
         case MatMul():
-            return run.meaning.matmul(node, *(run.values[operand] for operand in node.operands), run.workers)
+            matrix, argument = (run.values[operand] for operand in node.operands)
+            return run.meaning.matmul(node, matrix, argument, run.workers)
         case _:
             values = [run.values[operand] for operand in node.operands]
             if node in run.plan.levels.factored:
@@ -162,25 +164,42 @@ def _node_value(run: Run, node: Node) -> Any:
             return _whole(run, node)
 
 
-def _is_read_by_elements(plan: Plan, node: Node) -> bool:
-    """Whether a family of matrices is read element by element only: then each element is drawn on its own."""
-    return bool(node.type.shape) and all(isinstance(user, Select) for user in plan.graph.users[node])
-
-
 def _whole(run: Run, node: Node) -> Array:
     """A node of order 0 or 1 on whole arrays."""
-    order = node.type.order
-    count = bound_count(node)
+    order, count, length = node.type.order, bound_count(node), run.meaning.length
     op = block_op(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
+    whole = [slice(0, length)] * (order + count)
+    if isinstance(node, Map) and order == 1:
+        return _map_in_parts(run, op)
     buffers = run.borrow()
-    frame = run.frame([slice(0, run.meaning.length)] * (order + count), buffers)
-    blocks = [read_block(run.values[x], x, at, frame) for x, at in op.inputs]
-    destination = np.empty(frame.shape(node, op.coords), frame.type_of(op.coords)) if writes_destination(node) else None
-    result = compute_block(op, blocks, frame, destination)
-    if count:
-        result = np.divide(result, float(run.meaning.length) ** count)
+    result = _evaluate(run, op, run.frame(whole, buffers), None)
     run.give_back(buffers)
-    return np.asarray(result)
+    return np.asarray(np.divide(result, float(length) ** count) if count else result)
+
+
+def _map_in_parts(run: Run, op: BlockOp) -> Array:
+    """An entrywise function of vectors, in parts that fit the cache, on all threads."""
+    length = run.meaning.length
+    out = np.empty((*op.node.type.shape, length), run.meaning.dtype)
+    size = max(256, VECTOR_ENTRIES // max(1, prod(op.node.type.shape)))
+    parts = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+    def part(k: int) -> None:
+        buffers = run.borrow()
+        frame = run.frame([parts[k]], buffers)
+        _evaluate(run, op, frame, read_block(out, op.node, op.coords, frame))
+        run.give_back(buffers)
+
+    run.workers.for_each(part, len(parts))
+    return out
+
+
+def _evaluate(run: Run, op: BlockOp, frame: Frame, destination: Array | None) -> Array:
+    """A node whose operands are arrays in memory."""
+    blocks = [read_block(np.asarray(run.values[x]), x, at, frame) for x, at in op.inputs]
+    if destination is None and writes_destination(op.node):
+        destination = np.empty(frame.shape(op.node, op.coords), frame.type_of(op.coords))
+    return compute_block(op, blocks, frame, destination)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,7 @@ def _multiply(parts: Sequence[Block]) -> Block:
 
 
 def _map_blocks(node: Map, values: Sequence[Any]) -> list[Block]:
-    parts = [
-        _operand_blocks(value, axes, axes.width) for value, axes in zip(values, node.axes, strict=True)
-    ]
+    parts = [_operand_blocks(value, axes, axes.width) for value, axes in zip(values, node.axes, strict=True)]
     if node.fn is _NEG:
         return [replace(block, weight=-block.weight) for block in parts[0]]
     if node.fn is _SUB:
@@ -188,7 +186,7 @@ def _map_blocks(node: Map, values: Sequence[Any]) -> list[Block]:
 def _reciprocal(block: Block) -> Block:
     if not block.operands:
         return Block(float(np.divide(1.0, block.weight)), ())
-    (array, labels), = block.operands
+    ((array, labels),) = block.operands
     return Block(1.0, ((1.0 / array, labels),))
 
 
@@ -274,4 +272,3 @@ def _has_rule(node: Node) -> bool:
 
 def _is_reduction(node: Node) -> bool:
     return isinstance(node, Contract | Average) and node.type.order < 2
-

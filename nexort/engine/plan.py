@@ -1,4 +1,4 @@
-"""From a lowered graph to a schedule: steps in order, what each frees, what a sweep overwrites, and what it all costs.
+"""From a lowered graph to a schedule: steps in order, what each frees, and what a sweep overwrites.
 
 Accepts a lowered graph.  Promises that operands come before users, that an array is freed after the last step that
 reads it, and that a sweep overwrites an array only if nothing reads it later and each tile reads its own rows only.
@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import prod
 from typing import TypeAlias
 
-import numpy as np
-
 from nexort.engine.averages import AverageRule, tied_count
-from nexort.engine.blocks import BlockOp, Coord, grids_of, operand_axes
+from nexort.engine.blocks import BlockOp
 from nexort.engine.factors import choose_factored
 from nexort.engine.levels import Levels, find_levels, is_view, rank
-from nexort.engine.sweep import TileProgram, aligned_loads, build_tile_program, largest_block_grids, last_reads
-from nexort.graph import Contract, Graph, InitialMatrix, Map, MatMul, Node, Select, Stack
+from nexort.engine.sweep import TileProgram, aligned_loads, block_entries, build_tile_program, last_reads
+from nexort.graph import Graph, InitialMatrix, Node, Select, Stack
 
 TILE_ENTRIES = 1 << 19
 """Entries of the largest block of a tile: a few such blocks fit the cache that cores share."""
+LEAST_ROWS, MOST_ROWS, LEAST_COLUMNS = 64, 512, 256
+"""Bounds of a tile along its axes: products of fewer rows waste BLAS."""
 CHUNKS = 32
 """Least number of units of work of a sweep, where it has so many rows: balances any number of threads."""
 
@@ -62,16 +61,6 @@ Step: TypeAlias = NodeStep | SweepStep
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run will take at one width: peak `bytes` of arrays, arithmetic `flops`, rough `seconds`."""
-
-    bytes: int
-    flops: int
-    seconds: float
-    steps: int
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """`freed[k]` are the values that nothing reads after step k; `overwritten[k]` maps a root of sweep k to the array
     that it is written over."""
@@ -83,18 +72,18 @@ class Plan:
     overwritten: tuple[dict[Node, Node], ...]
     outer: frozenset[Node] = field(default=frozenset())
 
+    def is_read_by_elements(self, node: Node) -> bool:
+        """Whether a family of matrices is read element by element only: then each element is drawn on its own."""
+        return bool(node.type.shape) and all(isinstance(user, Select) for user in self.graph.users[node])
 
-def build_plan(
-    graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None
-) -> Plan:
+
+def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None) -> Plan:
     """The schedule of a lowered graph at width `length`; `outer_sums` are its tensors that are sums of outer products.
 
     `rule` must be the one of the meaning that runs the plan.
     """
     outer, rule = frozenset(outer_sums), rule or AverageRule()
-    levels = find_levels(
-        graph, choose_factored(graph, outer), lambda free, bound: rule.is_paired(free, bound, length)
-    )
+    levels = find_levels(graph, choose_factored(graph, outer), lambda free, bound: rule.is_paired(free, bound, length))
     steps = _order_steps(levels, _make_steps(levels))
     freed = _find_freed(levels, steps)
     overwritten = tuple(
@@ -263,10 +252,12 @@ def _find_overwritten(step: SweepStep, freed: Iterable[Node]) -> dict[Node, Node
 
 def _is_owned(node: Node) -> bool:
     """Whether the node's array is its own, not a view of another's (initial matrices are drawn per element)."""
-    return not isinstance(node, Stack) and not (is_view(node) and isinstance(node, Select) and _base(node) is None)
+    return not isinstance(node, Stack) and not (
+        is_view(node) and isinstance(node, Select) and base_matrix(node) is None
+    )
 
 
-def _base(node: Node) -> InitialMatrix | None:
+def base_matrix(node: Node) -> InitialMatrix | None:
     while isinstance(node, Select):
         node = node.operands[0]
     return node if isinstance(node, InitialMatrix) else None
@@ -275,17 +266,11 @@ def _base(node: Node) -> InitialMatrix | None:
 def tile_extents(program: TileProgram, length: int) -> tuple[int, ...]:
     """Extent of each grid axis in a tile: whole axes, cut from the first on until the largest block is small."""
     extents = [length] * program.rank
-    blocks = largest_block_grids(program)
-
-    def largest() -> int:
-        return max((prod(extents[g] for g in grids) for grids in blocks), default=0)
-
     for grid in range(program.rank):
-        floor = min(length, 64 if grid < program.rank - 1 else 256)
-        while largest() > TILE_ENTRIES and extents[grid] > floor:
+        floor = min(length, LEAST_ROWS if grid < program.rank - 1 else LEAST_COLUMNS)
+        while block_entries(program, tuple(extents)) > TILE_ENTRIES and extents[grid] > floor:
             extents[grid] = max(floor, (extents[grid] + 1) // 2)
-    if program.rank:
-        extents[0] = min(extents[0], max(1, -(-length // CHUNKS)), 512)
+    extents[0] = min(extents[0], max(1, -(-length // CHUNKS)), MOST_ROWS)
     return tuple(extents)
 
 
@@ -293,63 +278,3 @@ def chunk_rows(length: int, tile_rows: int) -> int:
     """Rows of one unit of work: some tiles, about `CHUNKS` units in all."""
     tiles = -(-length // tile_rows)
     return tile_rows * max(1, tiles // CHUNKS)
-
-
-def value_bytes(node: Node, length: int, itemsize: int) -> int:
-    width = 8 if node.type.order == 0 else itemsize * length**node.type.order
-    return prod(node.type.shape) * width
-
-
-def estimate_plan(plan: Plan, *, length: int, itemsize: int, threads: int) -> Estimate:
-    """Peak memory, arithmetic and a rough time at width `length`."""
-    live = peak = flops = 0
-    seconds = 0.0
-    held: dict[Node, int] = {}
-    for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
-        for node in step.produced:
-            taken = over.get(node)
-            new = 0 if node in plan.levels.factored else _new_bytes(node, length, itemsize)
-            held[node] = held.pop(taken) if taken is not None else new
-        live = sum(held.values()) if isinstance(step, SweepStep) else live + held[step.produced[0]]
-        work, moved, spare = _step_cost(plan, step, length, itemsize, threads)
-        peak = max(peak, live + spare)
-        flops += work
-        seconds += max(work / (5e9 * threads), moved / 1e10) + 2e-5
-        for node in freed:
-            live -= held.pop(node, 0)
-    return Estimate(peak, flops, seconds, len(plan.steps))
-
-
-def _new_bytes(node: Node, length: int, itemsize: int) -> int:
-    if isinstance(node, Select) or (isinstance(node, InitialMatrix) and node.type.shape):
-        return value_bytes(node, length, itemsize) if _base(node) is not None and isinstance(node, Select) else 0
-    return value_bytes(node, length, itemsize)
-
-
-def _step_cost(plan: Plan, step: Step, length: int, itemsize: int, threads: int) -> tuple[int, int, int]:
-    """(flops, bytes moved, temporary bytes) of a step."""
-    if isinstance(step, NodeStep):
-        node = step.node
-        if node in plan.levels.factored:
-            return 0, 0, 0
-        moved = sum(value_bytes(x, length, itemsize) for x in (node, *node.operands))
-        if isinstance(node, MatMul):
-            return 2 * length * prod(node.type.shape) * length // 16, moved, 0
-        spare = 2 * value_bytes(node, length, itemsize) if isinstance(node, Map | Contract) else 0
-        return prod(node.type.shape) * length**node.type.order * len(operand_axes(node)), moved, spare
-    extents = tile_extents(step.program, length)
-    tiles = prod(-(-length // extent) for extent in extents)
-    work = tiles * _discounted(step.program, extents)
-    moved = sum(value_bytes(x, length, itemsize) for x in (*step.read, *step.produced) if x.type.order > 1)
-    blocks = sum(
-        prod(op.node.type.shape) * prod(extents[g] for g in grids_of(op.coords)) for op in step.program.operations
-    )
-    partial = sum(value_bytes(op.node, length, itemsize) for op in step.roots if Coord(0) not in op.coords)
-    return work, moved, threads * (itemsize * min(blocks, 8 * max(extents, default=1) * extents[0]) + partial)
-
-
-def _discounted(program: TileProgram, extents: tuple[int, ...]) -> int:
-    """Work of a tile in entrywise operations: a BLAS operation costs a sixteenth."""
-    from nexort.engine.blocks import block_flops
-
-    return sum(block_flops(op, extents) // (16 if isinstance(op.node, Contract) else 1) for op in program.operations)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import prod
 
 from nexort.engine.blocks import (
     BlockOp,
-    Coord,
     Coords,
     block_flops,
     block_op,
@@ -149,9 +149,24 @@ def aligned_loads(program: TileProgram) -> set[Node]:
     return aligned
 
 
-def largest_block_grids(program: TileProgram) -> list[tuple[int, ...]]:
-    """The grid axes of each block that takes memory of its own."""
-    return [grids_of(op.coords) for op in program.operations]
+def block_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
+    """Entries of the largest block in a tile of these extents."""
+    return max((_entries(op, extents) for op in program.operations), default=0)
 
 
-__all__ = ["Coord", "Instruction", "Load", "TileProgram", "build_tile_program"]
+def _entries(op: BlockOp, extents: tuple[int, ...]) -> int:
+    return prod(op.node.type.shape) * prod(extents[grid] for grid in grids_of(op.coords))
+
+
+def peak_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
+    """Entries of the blocks that a tile holds at once, at most."""
+    live = peak = 0
+    sizes: list[int] = []
+    for instruction in program.instructions:
+        action = instruction.action
+        owned = isinstance(action, BlockOp) and writes_destination(action.node) and not instruction.is_root
+        sizes.append(_entries(action, extents) if owned and isinstance(action, BlockOp) else 0)
+        live += sizes[-1]
+        peak = max(peak, live)
+        live -= sum(sizes[slot] for slot in instruction.released)
+    return peak

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
@@ -131,7 +131,7 @@ def _blas_controls() -> tuple[tuple[Callable[..., int], Callable[..., int]], ...
 
 
 @contextmanager
-def single_threaded_blas() -> Iterator[None]:
+def single_threaded_blas() -> Generator[None]:
     """BLAS on one thread inside the block (where the library is known), as before after it."""
     controls = _blas_controls()
     before = [get() for get, _ in controls]

@@ -87,9 +87,7 @@ class Neurons:
             index = tuple(fixed.get(axis, slice(None)) for axis in range(len(shape)))
             part = np.ascontiguousarray(vectors[index]).reshape(-1, n)
             result = np.empty_like(part)
-            multiply_matrix(
-                matrix[element], part, result, is_transposed=node.is_transposed, for_each=workers.for_each
-            )
+            multiply_matrix(matrix[element], part, result, is_transposed=node.is_transposed, for_each=workers.for_each)
             out[index] = result.reshape(out[index].shape)
         return out
 
@@ -158,9 +156,7 @@ class FiniteRun:
         Raises ComputationFault if the run would not fit the memory, or a value is not finite.
         """
         check_memory(self.estimate, self.width)
-        meaning = Neurons(
-            length=self.width, dtype=np.dtype(self.dtype), init=self.init, streams=Streams(self.seed, k)
-        )
+        meaning = Neurons(length=self.width, dtype=np.dtype(self.dtype), init=self.init, streams=Streams(self.seed, k))
         return execute(self.plan, meaning, progress=progress, threads=self.threads)
 
 

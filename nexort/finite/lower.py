@@ -70,13 +70,9 @@ def _form_sum(forms: OperatorForms, node: OperatorSum) -> Node:
     for term in tensors:
         operands += [number(1.0).node, term.node]
         axes += [Axes(), Axes(_static(term).static, () if term.width == (ROW, COL) else (1, 0))]
-    return DenseOperator(
-        type=node.type, operands=tuple(operands), axes=tuple(axes), span=node.span, passes=node.passes
-    )
+    return DenseOperator(type=node.type, operands=tuple(operands), axes=tuple(axes), span=node.span, passes=node.passes)
 
 
 def _static(term: Term) -> Axes:
     """The places of the static axes: in a form of an operator, labels are axis numbers."""
     return Axes(tuple(int(str(label)) for label in term.static))
-
-

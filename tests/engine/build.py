@@ -25,7 +25,7 @@ from nexort.graph import (
     WidthNumber,
     build_graph,
 )
-from nexort.symbolic import Fn, Expr, argument, call, value_at_width
+from nexort.symbolic import Expr, Fn, argument, call, value_at_width
 
 x0, x1, x2, x3 = (argument(k) for k in range(4))
 OPERATOR = Type(order=2, is_operator=True)
@@ -148,7 +148,9 @@ class GivenMeaning:
     def initial_matrix(self, node: Any, workers: Workers) -> Any:
         if isinstance(node, InitialMatrix):
             return self.initial[node.name, node.passes].astype(self.dtype)
-        return self.initial_matrix(node.operands[0], workers)[tuple(slice(None) if k is None else k for k in node.index)].copy()
+        return self.initial_matrix(node.operands[0], workers)[
+            tuple(slice(None) if k is None else k for k in node.index)
+        ].copy()
 
     def matmul(self, node: MatMul, matrix: Any, argument: Any, workers: Workers) -> Any:
         flat = argument.reshape(-1, self.length)

@@ -107,4 +107,6 @@ def value(node: Node, args: list[Any], n: int, initial: dict[tuple[str, Any], An
 def static_spread(array: Any, axes: Axes, sizes: tuple[int, ...], tail: int) -> Any:
     labels = [50 + k for k in range(tail)]
     ones = np.ones(sizes)
-    return np.einsum(np.asarray(array), [*axes.static, *labels], ones, list(range(len(sizes))), [*range(len(sizes)), *labels])
+    return np.einsum(
+        np.asarray(array), [*axes.static, *labels], ones, list(range(len(sizes))), [*range(len(sizes)), *labels]
+    )

@@ -102,9 +102,7 @@ def adam(steps: int = 3, inputs: int = 5) -> Graph:
         g = contraction((dh, "aI"), (x, "aJ"), out="IJ")
         m = entrywise(0.9 * x0 + 0.1 * x1, (m, "IJ" if m.type.order else ""), (g, "IJ"), out="IJ")
         q = entrywise(0.99 * x0 + 0.01 * x1**2, (q, "IJ" if q.type.order else ""), (g, "IJ"), out="IJ")
-        ratio = entrywise(
-            (x0 / (1 - 0.9**t)) / f("sqrt", x1 / (1 - 0.99**t) + 1e-4), (m, "IJ"), (q, "IJ"), out="IJ"
-        )
+        ratio = entrywise((x0 / (1 - 0.9**t)) / f("sqrt", x1 / (1 - 0.99**t) + 1e-4), (m, "IJ"), (q, "IJ"), out="IJ")
         weight = dense((num(1.0), weight), (num(-0.2), ratio))
         u = entrywise(x0 - 0.1 * x1 * f("step", x0), (u, "aI"), (dx, "aI"), out="aI")
     return graph_of(f=outputs)
@@ -116,9 +114,7 @@ def normalized_update() -> Graph:
     g = contraction((x, "aI"), (y, "aJ"), out="IJ")
     square = entrywise(x0**2, (g, "IJ"), out="IJ")
     rms, rows, columns = average(square, 0, 1), average(square, 1), average(square, 0)
-    update = entrywise(
-        x0 * f("sqrt", x1 / (x2 * x3)), (g, "IJ"), (rms, ""), (rows, "I"), (columns, "J"), out="IJ"
-    )
+    update = entrywise(x0 * f("sqrt", x1 / (x2 * x3)), (g, "IJ"), (rms, ""), (rows, "I"), (columns, "J"), out="IJ")
     again = average(entrywise(x0**2, (update, "IJ"), out="IJ"), 0, 1)
     clipped = entrywise(x0 / f("sqrt", 1 + x1), (update, "IJ"), (again, ""), out="IJ")
     new = dense((num(0.9), w), (num(-0.5), clipped), (num(0.25), w))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nexort.engine import AverageRule, build_plan, execute
+from nexort.engine import plan as plan_module
 from nexort.engine.averages import draw_permutations
 from nexort.errors import ComputationFault
 from nexort.passes import outer_sums
@@ -52,9 +53,7 @@ def test_distinct_averages_leave_out_coincidences() -> None:
     )
     rule = AverageRule(is_distinct=True)
     initial = draws(graph, n)
-    found = execute(
-        build_plan(graph, length=n, outer_sums={outer}, rule=rule), GivenMeaning(n, initial, rule=rule)
-    )
+    found = execute(build_plan(graph, length=n, outer_sums={outer}, rule=rule), GivenMeaning(n, initial, rule=rule))
     xs, zs = initial["x", ()], initial["z", ()]
     i, j, k = np.ix_(range(n), range(n), range(n))
     t = np.tanh(xs[i] * xs[j] + zs[k]) * ((i != j) & (i != k) & (j != k))
@@ -99,9 +98,19 @@ def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
 
 def test_a_value_that_is_not_finite_stops_the_run_and_says_where() -> None:
     x = vec("x")
-    bad = replace(
-        entrywise(f("log", x0 * x1), (x, "I"), (x, "J"), out="IJ"), passes=(("t", 12),)
-    )
+    bad = replace(entrywise(f("log", x0 * x1), (x, "I"), (x, "J"), out="IJ"), passes=(("t", 12),))
     graph = graph_of(s=replace(average(bad, 0, 1), passes=(("t", 12),)))
     with pytest.raises(ComputationFault, match=r"not finite, t = 12"):
         execute(build_plan(graph, length=5), GivenMeaning(5, draws(graph, 5)))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_tiles_cut_along_every_axis_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for constant, value in {"TILE_ENTRIES": 200, "LEAST_ROWS": 3, "LEAST_COLUMNS": 5, "CHUNKS": 2}.items():
+        monkeypatch.setattr(plan_module, constant, value)
+    graph, n = PROGRAMS[name](), 23
+    initial = draws(graph, n)
+    expected = naive.evaluate(graph, n, initial)
+    found = execute(build_plan(graph, length=n, outer_sums=outer_sums(graph)), GivenMeaning(n, initial))
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-11, err_msg=key)
