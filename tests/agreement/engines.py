@@ -1,0 +1,58 @@
+"""The same program in the engine and in the naive evaluator, on the same draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nexort.elaborate import elaborate
+from nexort.engine import Streams, Workers
+from nexort.finite import FiniteRun
+from nexort.finite.backend import Neurons
+from nexort.graph import Data, Graph, InitialMatrix, InitialVector
+from nexort.source import Source
+from nexort.syntax import parse
+from oracle.naive import NaiveRun
+
+
+class EngineDraws:
+    """The naive evaluator's draws, taken from the streams of the engine's trial 0."""
+
+    def __init__(self, graph: Graph, n: int, seed: int = 0) -> None:
+        self.meaning = Neurons(length=n, dtype=np.dtype("float64"), init="gaussian", streams=Streams(seed, 0))
+        self.nodes = {
+            (node.name, tuple(value for _, value in node.passes)): node
+            for node in graph.order
+            if isinstance(node, InitialVector | InitialMatrix)
+        }
+        self.arrays: dict[object, np.ndarray] = {}
+
+    def __call__(self, kind: str, name: str, loop_pass: tuple[int, ...], element: tuple[int, ...]) -> np.ndarray:
+        node = self.nodes.get((name, loop_pass))
+        if node is None:  # nothing that is output depends on it
+            shape = (self.meaning.length,) * (1 if kind == "vector" else 2)
+            return np.zeros(shape)
+        if node not in self.arrays:
+            if isinstance(node, InitialVector):
+                self.arrays[node] = self.meaning.initial_vector(node)
+            else:
+                with Workers(1) as workers:
+                    self.arrays[node] = self.meaning.initial_matrix(node, workers)
+        return self.arrays[node][element]
+
+
+def both(
+    text: str, n: int, *, params: Mapping[str, float] | None = None, name: str = "<text>", seed: int = 0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The outputs of the engine's trial 0 and of the naive evaluator at width n."""
+    program = parse(Source(name, text))
+    graph = elaborate(program, settings=dict(params or {}))
+    engine = FiniteRun(graph, width=n, seed=seed).trial(0)
+    data = {node.name: node.array for node in graph.order if isinstance(node, Data)}
+    naive = NaiveRun(program, params=dict(params or {}), data=data, n=n, draw=EngineDraws(graph, n, seed))
+    return engine, naive.outputs
+
+
+PROGRAMS = sorted((Path(__file__).parents[2] / "programs").glob("*.nx"))
