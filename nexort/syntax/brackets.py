@@ -203,7 +203,7 @@ class _Joiner:
 
     def take_bar(self, token: Token) -> None:
         frame = self.frames[-1] if self.frames else None
-        if not self.has_operand and not (frame is not None and frame.kind == "CROSS"):
+        if not self.has_operand:
             self.push("KETOPEN", token)
         elif frame is None or frame.kind in OPENERS:
             self.refuse_bar(token)
