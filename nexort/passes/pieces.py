@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from nexort.graph import Contract, Map, Node, Reduce, Select, Stack, Type
 from nexort.graph.nodes import Axes
@@ -298,22 +297,26 @@ def _vectors_key(piece: Piece) -> Hashable:
 
 def _merge(group: Sequence[Piece], place: Place) -> Piece:
     """Σ C over pieces with equal rows and columns, on the labels of the first."""
-    separate = [_separate_ranks(piece) for piece in group]
+    patterns = {_shared_ranks(piece) for piece in group}
+    separate = list(group) if len(patterns) == 1 else [_separate_ranks(piece) for piece in group]
     first = separate[0]
-    coefficients: list[Term] = []
-    for piece in separate:
-        piece = piece.rename(dict(zip(_rank_labels(piece), _rank_labels(first), strict=True)))
-        ends = {label for x in (piece.row, piece.col) if x is not None for label in x.static}
-        kept = tuple((piece.labels - piece.ranks) | ends)
-        coefficients.append(contract_terms(piece.scalars, kept, place) if piece.scalars else number(1.0))
+    labels = _rank_labels(first)
+    named = [piece.rename(dict(zip(_rank_labels(piece), labels, strict=True))) for piece in separate]
+    coefficients = _coefficients(named, place)
     total = coefficients[0]
     for coefficient in coefficients[1:]:
         total = combine(ADD, (total, coefficient), place)
-    return Piece((total,), first.row, first.col, frozenset(_rank_labels(first)))
+    return Piece((total,), first.row, first.col, frozenset(labels))
 
 
 def _rank_labels(piece: Piece) -> tuple[Label, ...]:
     return union(tuple(s for s in x.static if s in piece.ranks) for x in (piece.row, piece.col) if x is not None)
+
+
+def _shared_ranks(piece: Piece) -> Hashable:
+    """Which rank of the row is which of the column (a diagonal coefficient)."""
+    names = {label: k for k, label in enumerate(_rank_labels(piece))}
+    return tuple(None if x is None else tuple(names.get(label) for label in x.static) for x in (piece.row, piece.col))
 
 
 def _separate_ranks(piece: Piece) -> Piece:
@@ -347,43 +350,72 @@ def _canonical_names(piece: Piece) -> dict[Label, Label]:
 
 
 def _form_key(piece: Piece) -> Hashable:
-    names, sizes = _canonical_names(piece), sizes_of(piece.terms)
+    sizes = sizes_of(piece.terms)
 
     def side(term: Term | None) -> Hashable:
-        return None if term is None else tuple((names.get(s, s), sizes[s]) for s in term.static)
+        return None if term is None else tuple(("rank" if s in piece.ranks else s, sizes[s]) for s in term.static)
 
     return (side(piece.row), side(piece.col))
 
 
 def _stack_pieces(group: Sequence[Piece], stacks: StackCache, place: Place) -> Piece:
-    label = fresh_label()
-    named = [piece.rename(_canonical_names(piece)) for piece in group]
-    ranks = frozenset(_rank_labels(named[0]))
+    """Σ over pieces of one form as one piece: rows and columns stacked, the coefficients a block matrix."""
+    rows, cols = _distinct([p.row for p in group]), _distinct([p.col for p in group])
+    is_diagonal = len(rows) == len(cols) == len(group) and len({_shared_ranks(p) for p in group}) == 1
+    pieces = list(group) if is_diagonal else [_separate_ranks(piece) for piece in group]
+    pieces = [piece.rename(_canonical_names(piece)) for piece in pieces]
+    row_label = fresh_label()
+    col_label = row_label if is_diagonal else fresh_label()
+    row = _stack_vectors(rows, pieces[0].row, row_label, stacks, place)
+    col = _stack_vectors(cols, pieces[0].col, col_label, stacks, place)
+    values = _coefficients(pieces, place)
+    static, sizes = union(x.static for x in values), sizes_of(values)
+    blocks = [arrange(x, static, (), place, sizes) for x in values]
+    ranks = frozenset(_rank_labels(pieces[0])) | {row_label, col_label}
+    if is_diagonal:
+        coefficient = Term(stack(blocks, 0, place), (row_label, *static))
+        return Piece((coefficient,), row, col, ranks).fresh()
+    positions = {(_node(p.row), _node(p.col)): block for p, block in zip(pieces, blocks, strict=True)}
+    zero = arrange(number(0.0), static, (), place, sizes)
+    lines = [stack([positions.get((r, c), zero) for c in cols], 0, place) for r in rows]
+    coefficient = Term(stack(lines, 0, place), (row_label, col_label, *static))
+    used = frozenset(x for x, side in ((row_label, row), (col_label, col)) if side is not None)
+    return _drop_unit_labels(Piece((coefficient,), row, col, ranks), used, place).fresh()
 
-    def stacked(terms: Sequence[Term | None]) -> Term | None:
-        if terms[0] is None:
-            return None
-        chosen = cast(Sequence[Term], terms)
-        nodes = tuple(x.node for x in chosen)
-        node = stacks.get(nodes) or stacks.setdefault(nodes, stack(nodes, 0, place))
-        return Term(node, (label, *chosen[0].static), chosen[0].width)
 
-    row, col = stacked([p.row for p in named]), stacked([p.col for p in named])
-    ends = {s for x in (named[0].row, named[0].col) if x is not None for s in x.static}
-    scalars = _stack_scalars(named, label, ends, place)
-    return Piece(scalars, row, col, ranks | {label}).fresh()
+def _drop_unit_labels(piece: Piece, used: frozenset[Label], place: Place) -> Piece:
+    """Block labels of a side that is the vector of ones are summed at once."""
+    ends = {label for x in (piece.row, piece.col) if x is not None for label in x.static}
+    kept = tuple((piece.labels - piece.ranks) | ends | used)
+    return replace(piece, scalars=(contract_terms(piece.scalars, kept, place),), ranks=piece.ranks & frozenset(kept))
 
 
-def _stack_scalars(named: Sequence[Piece], label: Label, ends: set[Label], place: Place) -> tuple[Term, ...]:
+def _node(term: Term | None) -> Node | None:
+    return None if term is None else term.node
+
+
+def _distinct(terms: Sequence[Term | None]) -> tuple[Node | None, ...]:
+    return tuple(dict.fromkeys(_node(term) for term in terms))
+
+
+def _stack_vectors(
+    nodes: Sequence[Node | None], like: Term | None, label: Label, stacks: StackCache, place: Place
+) -> Term | None:
+    if like is None:
+        return None
+    chosen = tuple(node for node in nodes if node is not None)
+    node = stacks.get(chosen) or stacks.setdefault(chosen, stack(chosen, 0, place))
+    return Term(node, (label, *like.static), like.width)
+
+
+def _coefficients(pieces: Sequence[Piece], place: Place) -> list[Term]:
+    """The product of the scalars of each piece, ranks that only they have summed."""
     values: list[Term] = []
-    for piece in named:
+    for piece in pieces:
+        ends = {label for x in (piece.row, piece.col) if x is not None for label in x.static}
         kept = tuple((piece.labels - piece.ranks) | ends)
         values.append(contract_terms(piece.scalars, kept, place) if piece.scalars else number(1.0))
-    static, sizes = union(x.static for x in values), sizes_of(values)
-    if not static and all(x.node is number(1.0).node for x in values):
-        return ()
-    nodes = [arrange(x, static, (), place, sizes) for x in values]
-    return (Term(stack(nodes, 0, place), (label, *static)),)
+    return values
 
 
 def build_tensor(pieces: Sequence[Piece], place: Place) -> Term:

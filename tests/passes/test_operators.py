@@ -154,14 +154,22 @@ def test_muon_has_three_operand_contractions():
 
 
 def test_muon_of_a_sum_of_gradients_does_not_multiply_pieces():
+    def build(rounds):
+        momentum = plus((0.9, outer()), (1.0, outer("e")), (1.0, mul(Q, Y)), (0.3, mul(X, at(Q, width="j"))))
+        return muon(plus((1.0, outer()), (0.5, momentum), (0.1, mul(Q, at(X, width="j")))), rounds)
+
+    def nodes(rounds):
+        graph = graph_of(apply(build(rounds), X))
+        return len(simplify(lower_operators(simplify(graph))).order)
+
     def pieces(rounds):
         forms = OperatorForms()
-        momentum = plus((0.9, outer()), (1.0, outer("e")), (1.0, mul(Q, Y)), (0.3, mul(X, at(Q, width="j"))))
-        operator = muon(momentum, rounds)
+        operator = build(rounds)
         lowered(apply(operator, X))
         return len(forms.factors.of(forms.normal_form(operator.node).outer))
 
-    assert pieces(3) <= pieces(1) + 16
+    assert pieces(3) <= pieces(1) + 8
+    assert nodes(4) - nodes(3) <= 1.2 * (nodes(3) - nodes(2))
 
 
 def test_sum_over_steps_of_muon_updates():
