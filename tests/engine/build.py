@@ -9,7 +9,6 @@ import numpy as np
 from nexort.engine import AverageRule, Workers, multiply_matrix
 from nexort.graph import (
     SCALAR,
-    VECTOR,
     Axes,
     Contract,
     DenseOperator,
@@ -157,6 +156,3 @@ class GivenMeaning:
         out = np.empty_like(flat)
         multiply_matrix(matrix, flat, out, is_transposed=node.is_transposed, for_each=workers.for_each)
         return out.reshape(argument.shape)
-
-
-__all__ = ["VECTOR", "GivenMeaning"]
