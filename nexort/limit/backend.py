@@ -12,6 +12,7 @@ from nexort.graph import Graph
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
+from nexort.limit.memory import refuse_too_large
 from nexort.limit.width import check_width_limits
 from nexort.passes import outer_sums
 
@@ -40,8 +41,10 @@ class LimitRun:
     def replicate(self, k: int, progress: Progress | None = None) -> dict[str, Array]:
         """The outputs by name, from replicate k: it depends on the seed and k, not on other replicates.
 
-        Raises ComputationFault where a value is not finite, or the arguments of a matrix outnumber the samples.
+        Raises ComputationFault where it would not fit the memory, a value is not finite, or the arguments of a matrix
+        outnumber the samples.
         """
+        refuse_too_large(self.estimate.bytes, self.samples)
         meaning = KetMeaning(
             self._kets,
             samples=self.samples,
