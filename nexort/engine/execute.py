@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
@@ -31,7 +31,7 @@ from nexort.engine.blocks import (
     writes_destination,
 )
 from nexort.engine.buffers import Buffers
-from nexort.engine.factors import Factors, contract_factors, factor_node
+from nexort.engine.factors import Factors, contract_factors, factor_node, prepare, tile_of
 from nexort.engine.faults import check_finite
 from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, tile_extents
 from nexort.engine.sweep import Instruction, Load, TileProgram
@@ -207,11 +207,13 @@ class _Targets:
     """Where the roots of a sweep go: stored arrays, sums by rows, and sums that every chunk adds to.
 
     `rounds` has the permutations of each round of random pairs; one round without any where there are no pairs.
+    `prepared` are the factored tensors whose entries the tiles read.
     """
 
     arrays: dict[Node, Array]
     shared: dict[Node, OrderedSum]
     rounds: tuple[tuple[Array, ...], ...]
+    prepared: dict[Node, Factors]
 
 
 def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
@@ -250,7 +252,9 @@ def _make_targets(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> _
             arrays[op.node] = np.empty(shape, dtype)
         if _is_shared(op):
             shared[op.node] = OrderedSum(arrays[op.node])
-    return _Targets(arrays, shared, _draw_rounds(run, step))
+    factored = [node for node in step.read if isinstance(run.values[node], Factors)]
+    prepared = {node: prepare(run.values[node], run.meaning.dtype) for node in factored}
+    return _Targets(arrays, shared, _draw_rounds(run, step), prepared)
 
 
 def _draw_rounds(run: Run, step: SweepStep) -> tuple[tuple[Array, ...], ...]:
@@ -273,10 +277,10 @@ def _run_chunk(
 ) -> None:
     partial = {node: np.zeros_like(total.total) for node, total in targets.shared.items()}
     buffers = run.borrow()
-    arrays = targets.arrays | partial
+    mine = replace(targets, arrays=targets.arrays | partial)
     for ranges in _tiles(rows, extents, run.meaning.length):
         for permutations in targets.rounds:
-            _run_tile(run, step.program, arrays, run.frame(ranges, buffers, permutations))
+            _run_tile(run, step.program, mine, run.frame(ranges, buffers, permutations))
     run.give_back(buffers)
     for node, part in partial.items():
         targets.shared[node].add(number, part)
@@ -294,7 +298,7 @@ def _tiles(rows: slice, extents: tuple[int, ...], length: int) -> Iterator[tuple
         yield tuple(reversed(ranges))
 
 
-def _run_tile(run: Run, program: TileProgram, targets: dict[Node, Array], frame: Frame) -> None:
+def _run_tile(run: Run, program: TileProgram, targets: _Targets, frame: Frame) -> None:
     slots: list[Array] = []
     for instruction in program.instructions:
         slots.append(_run_instruction(run, instruction, slots, targets, frame))
@@ -302,11 +306,12 @@ def _run_tile(run: Run, program: TileProgram, targets: dict[Node, Array], frame:
             frame.buffers.give(slots[slot])
 
 
-def _run_instruction(
-    run: Run, instruction: Instruction, slots: list[Array], targets: dict[Node, Array], frame: Frame
-) -> Array:
+def _run_instruction(run: Run, instruction: Instruction, slots: list[Array], targets: _Targets, frame: Frame) -> Array:
     action = instruction.action
     if isinstance(action, Load):
+        if action.node in targets.prepared:
+            block = frame.buffers.take(frame.shape(action.node, action.coords), frame.dtype)
+            return tile_of(targets.prepared[action.node], action.node, action.coords, frame, block)
         return read_block(np.asarray(run.values[action.node]), action.node, action.coords, frame)
     blocks = [slots[k] for k in instruction.inputs]
     node = action.node
@@ -315,7 +320,7 @@ def _run_instruction(
         if writes_destination(node):
             destination = frame.buffers.take(frame.shape(node, action.coords), frame.type_of(action.coords))
         return compute_block(action, blocks, frame, destination)
-    target = read_block(targets[node], node, action.coords, frame)
+    target = read_block(targets.arrays[node], node, action.coords, frame)
     if not action.bound:
         return compute_block(action, blocks, frame, target)
     if run.is_distinct(action):

@@ -5,8 +5,7 @@ with labels, of which ROW and COL are the width axes of T, 0, 1, … its static 
 T @ z puts z into each block and contracts, cheapest pair first: ⎸x⟩⟨y⎸z⟩.  Blocks of the same arrays are merged, so
 gradient descent with momentum over t steps keeps t blocks.
 
-`choose_factored` says which tensors of a graph are held so: sums of outer products that are only contracted, or are
-parts of others.  Demand for entries propagates back through linear nodes.
+Where entries are needed all the same, a tile of them is one product per block.
 """
 
 from __future__ import annotations
@@ -18,17 +17,26 @@ from typing import Any
 
 import numpy as np
 
-from nexort.engine.arrays import Array, Labels, Operand, contract
-from nexort.engine.blocks import WIDTH, Coord, bound_count, identity_coords, operand_axes, product_coords
-from nexort.graph import Average, Axes, Contract, Graph, Map, Node, Reduce, Select, Stack
+from nexort.engine.arrays import Array, Labels, Operand, contract, spread
+from nexort.engine.blocks import (
+    WIDTH,
+    Coord,
+    Coords,
+    Frame,
+    bound_count,
+    identity_coords,
+    labels_of,
+    operand_axes,
+    product_coords,
+)
+from nexort.graph import Axes, Contract, Map, Node, Reduce, Select, Stack
 from nexort.symbolic import primitive
 
 ROW, COL = WIDTH, WIDTH + 1
 FRESH = 1 << 24
 
 _ADD, _SUB, _NEG = primitive("add"), primitive("sub"), primitive("neg")
-_MUL, _DIV, _IDENTITY = primitive("mul"), primitive("div"), primitive("identity")
-_LINEAR = (_ADD, _SUB, _NEG, _MUL, _DIV, _IDENTITY)
+_MUL, _DIV = primitive("mul"), primitive("div")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,7 @@ class Block:
     weight: float
     operands: tuple[Operand, ...]
 
-    @property
-    def key(self) -> tuple[Any, ...]:
-        names: dict[int, int] = {}
-        named: list[Any] = []
-        for array, labels in self.operands:
-            short = tuple(label if label < FRESH else names.setdefault(label, FRESH + len(names)) for label in labels)
-            named.append((id(array), short))
-        return tuple(named)
-
     def relabel(self, names: Mapping[int, int]) -> Block:
-        """The block with its labels renamed; summed labels get names that no other block of the product has."""
         return replace(
             self,
             operands=tuple((array, tuple(names.get(x, x) for x in labels)) for array, labels in self.operands),
@@ -56,7 +54,22 @@ class Block:
 
     @property
     def fresh(self) -> tuple[int, ...]:
+        """The summed labels, in order of appearance."""
         return tuple(dict.fromkeys(x for _, labels in self.operands for x in labels if x >= FRESH))
+
+    @property
+    def wide(self) -> tuple[Operand, ...]:
+        """The operands that have a width axis."""
+        return tuple((a, labels) for a, labels in self.operands if ROW in labels or COL in labels)
+
+    @property
+    def coefficients(self) -> tuple[Operand, ...]:
+        return tuple((a, labels) for a, labels in self.operands if ROW not in labels and COL not in labels)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What blocks that can be merged have in common: the arrays ⎸x⟩ and ⟨y⎸, and where their static axes lie."""
+        return tuple((id(a), tuple(x if x < FRESH else None for x in labels)) for a, labels in self.wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +78,94 @@ class Factors:
 
     blocks: tuple[Block, ...]
 
-    @property
-    def nbytes(self) -> int:
-        arrays = {id(array): array.nbytes for block in self.blocks for array, _ in block.operands}
-        return sum(arrays.values())
-
 
 def merge_blocks(blocks: Iterable[Block]) -> Factors:
-    """Blocks of the same arrays become one, with the sum of the weights."""
+    """Blocks of the same wide arrays become one, with the sum of the coefficients."""
     merged: dict[tuple[Any, ...], Block] = {}
     for block in blocks:
         known = merged.get(block.key)
-        merged[block.key] = block if known is None else replace(known, weight=known.weight + block.weight)
+        merged[block.key] = block if known is None else _add_blocks(known, block)
     return Factors(tuple(block for block in merged.values() if block.weight != 0))
+
+
+def _add_blocks(left: Block, right: Block) -> Block:
+    """The sum of two blocks of one key: weights if all else is equal, else coefficient arrays C of ⎸x⟩ C ⟨y⎸."""
+    if _names(left) == _names(right):
+        return replace(left, weight=left.weight + right.weight)
+    wide, (first, labels), (second, others) = _apart(left), _coefficient(left), _coefficient(right)
+    out = (*sorted(x for x in {*labels, *others} if x < FRESH), *sorted(x for x in {*labels, *others} if x >= FRESH))
+    total = left.weight * spread(first, labels, out) + right.weight * spread(second, others, out)
+    return Block(1.0, (*wide, (total, out)))
+
+
+def _names(block: Block) -> tuple[Any, ...]:
+    names = {label: FRESH + k for k, label in enumerate(block.fresh)}
+    return tuple((id(a), tuple(names.get(x, x) for x in labels)) for a, labels in block.operands)
+
+
+def _apart(block: Block) -> tuple[Operand, ...]:
+    """The wide operands with a summed label of its own on each axis, numbered from FRESH."""
+    count = iter(range(1 << 20))
+    return tuple((a, tuple(x if x < FRESH else FRESH + next(count) for x in labels)) for a, labels in block.wide)
+
+
+def _coefficient(block: Block) -> Operand:
+    """C over the labels that `_apart` gives; a label that two wide axes shared makes it diagonal in them."""
+    linked: dict[int, list[int]] = {}
+    sizes: dict[int, int] = {}
+    for (array, labels), (_, names) in zip(block.wide, _apart(block), strict=True):
+        for label, name, size in zip(labels, names, array.shape, strict=True):
+            sizes[name] = size
+            if label >= FRESH:
+                linked.setdefault(label, []).append(name)
+    moved = FRESH + (1 << 22)
+    operands = [(a, tuple(x if x < FRESH else x + moved for x in labels)) for a, labels in block.coefficients]
+    for label, names in linked.items():
+        operands.extend((np.eye(sizes[name]), (label + moved, name)) for name in names)
+    static = {x for _, labels in operands for x in labels if x < FRESH}
+    out = (*sorted(static), *sorted(name for names in linked.values() for name in names))
+    return (contract(operands, out) if operands else np.ones(())), out
+
+
+def tile_of(factors: Factors, node: Node, coords: Coords, frame: Frame, destination: Array) -> Array:
+    """The entries of a factored tensor on a tile."""
+    ranges = {ROW: frame.indices(coords[0]), COL: frame.indices(coords[1])}
+    names = {ROW: WIDTH + coords[0].grid, COL: WIDTH + coords[1].grid}
+    out = labels_of(range(len(node.type.shape)), coords)
+    destination[...] = 0
+    for k, block in enumerate(factors.blocks):
+        cut = [
+            (
+                array[tuple(ranges.get(x, slice(None)) for x in labels)] if ROW in labels or COL in labels else array,
+                labels,
+            )
+            for array, labels in block.operands
+        ]
+        operands = [(_narrow(array, frame.dtype), tuple(names.get(x, x) for x in labels)) for array, labels in cut]
+        if k == 0:
+            contract(operands, out, destination=destination) if operands else destination.fill(1.0)
+            if block.weight != 1:
+                np.multiply(destination, block.weight, out=destination)
+        else:
+            part = contract(operands, out) if operands else np.ones(())
+            np.add(destination, part * block.weight, out=destination, casting="same_kind")
+    return destination
+
+
+def prepare(factors: Factors, dtype: Any) -> Factors:
+    """The factors with every coefficient multiplied into one side, for reading entries: ⎸x⟩ (C ⟨y⎸)."""
+    blocks: list[Block] = []
+    for block in factors.blocks:
+        narrow = Block(block.weight, tuple((_narrow(a, dtype), labels) for a, labels in block.operands))
+        columns = [(a, labels) for a, labels in narrow.operands if ROW not in labels]
+        rows = tuple((a, labels) for a, labels in narrow.operands if ROW in labels)
+        if len(columns) > 1 and rows:
+            needed = {x for _, labels in rows for x in labels} | {COL}
+            found = tuple(dict.fromkeys(x for _, labels in columns for x in labels))
+            out = tuple(x for x in (*(x for x in found if x != COL), COL) if x in found and (x in needed or x < FRESH))
+            narrow = Block(block.weight, (*rows, (contract(columns, out), out)))
+        blocks.append(narrow)
+    return Factors(tuple(blocks))
 
 
 def factor_node(node: Node, values: Sequence[Any], length: int) -> Factors:
@@ -235,40 +323,3 @@ def _stack_blocks(node: Stack, values: Sequence[Factors]) -> list[Block]:
             moved = block.relabel(names)
             blocks.append(replace(moved, operands=(*moved.operands, (place, (node.axis,)))))
     return blocks
-
-
-def choose_factored(graph: Graph, outer: Iterable[Node]) -> frozenset[Node]:
-    """The tensors among the sums of outer products that nothing needs entry by entry."""
-    chosen = {node for node in outer if _has_rule(node)}
-    pending = list(graph.order)
-    while pending:
-        node = pending.pop()
-        large = [x for x in node.operands if x.type.order >= 2 and not x.type.is_operator]
-        if node in chosen:
-            if all(x in chosen for x in large):
-                continue
-            chosen.discard(node)
-            pending.extend(graph.users[node])
-        elif _is_reduction(node) and all(x in chosen for x in large):
-            continue
-        for operand in large:
-            if operand in chosen:
-                chosen.discard(operand)
-                pending.extend((operand, *graph.users[operand]))
-    return frozenset(chosen)
-
-
-def _has_rule(node: Node) -> bool:
-    match node:
-        case Map():
-            return node.fn in _LINEAR
-        case Contract() | Select() | Stack():
-            return True
-        case Reduce():
-            return node.kind != "max"
-        case _:
-            return False
-
-
-def _is_reduction(node: Node) -> bool:
-    return isinstance(node, Contract | Average) and node.type.order < 2

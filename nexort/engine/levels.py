@@ -117,7 +117,8 @@ def rank(op: BlockOp) -> int:
 def _weigh(levels: Levels, node: Node) -> None:
     """Record the cost of a light value: made of vectors only, in few operations (or of order 3: never stored)."""
     large = [operand for operand in node.operands if operand in levels.large]
-    if isinstance(node, DenseOperator) or not all(levels.is_light(operand) for operand in large):
+    is_summed = any(operand in levels.factored for operand in node.operands)
+    if isinstance(node, DenseOperator) or is_summed or not all(levels.is_light(operand) for operand in large):
         return
     cost = sum(levels.costs[operand] for operand in large) + _entry_cost(node)
     is_product = isinstance(node, Contract) and not large

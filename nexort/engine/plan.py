@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from nexort.engine.averages import AverageRule, tied_count
 from nexort.engine.blocks import BlockOp
-from nexort.engine.factors import choose_factored
+from nexort.engine.factoring import choose_factored
 from nexort.engine.levels import Levels, find_levels, is_view, rank
 from nexort.engine.sweep import TileProgram, aligned_loads, block_entries, build_tile_program, last_reads
 from nexort.graph import Graph, InitialMatrix, Node, Select, Stack
@@ -124,7 +124,7 @@ def _make_sweep(levels: Levels, roots: list[BlockOp]) -> SweepStep:
     def is_loaded(node: Node) -> bool:
         return node not in levels.large or (node in levels.stored and node not in mine)
 
-    return SweepStep(tuple(roots), build_tile_program(roots, is_loaded), levels.level[roots[0].node])
+    return SweepStep(tuple(roots), build_tile_program(roots, is_loaded, levels.factored), levels.level[roots[0].node])
 
 
 def _reach(levels: Levels, op: BlockOp) -> set[Node]:

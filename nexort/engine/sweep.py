@@ -96,8 +96,11 @@ class _Builder:
         self.actions.append((action, inputs, is_root))
 
 
-def build_tile_program(roots: Iterable[BlockOp], is_loaded: Callable[[Node], bool]) -> TileProgram:
-    """The program that evaluates the roots; `is_loaded` tells which other nodes are arrays in memory."""
+def build_tile_program(
+    roots: Iterable[BlockOp], is_loaded: Callable[[Node], bool], factored: frozenset[Node] = frozenset()
+) -> TileProgram:
+    """The program that evaluates the roots; `is_loaded` tells which other nodes are in memory, as arrays or, if
+    `factored`, as factors."""
     roots = list(roots)
     keyed = {(op.node, op.coords): op for op in roots}
     builder = _Builder(is_loaded, keyed, {}, [])
@@ -108,7 +111,7 @@ def build_tile_program(roots: Iterable[BlockOp], is_loaded: Callable[[Node], boo
         last.update(dict.fromkeys(inputs, k))
     released: dict[int, list[int]] = {}
     for slot, k in last.items():
-        if _is_recyclable(builder.actions[slot]):
+        if _is_recyclable(builder.actions[slot], factored):
             released.setdefault(k, []).append(slot)
     instructions = tuple(
         Instruction(action, inputs, tuple(released.get(k, ())), is_root)
@@ -118,9 +121,12 @@ def build_tile_program(roots: Iterable[BlockOp], is_loaded: Callable[[Node], boo
     return TileProgram(instructions, max(used, default=-1) + 1)
 
 
-def _is_recyclable(entry: tuple[Load | BlockOp, tuple[int, ...], bool]) -> bool:
+def _is_recyclable(entry: tuple[Load | BlockOp, tuple[int, ...], bool], factored: frozenset[Node]) -> bool:
+    """Whether the block is an array of its own, used again after its last reader."""
     action, _, is_root = entry
-    return isinstance(action, BlockOp) and writes_destination(action.node) and not is_root
+    if isinstance(action, Load):
+        return action.node in factored
+    return writes_destination(action.node) and not is_root
 
 
 def last_reads(program: TileProgram) -> dict[Node, int]:

@@ -153,6 +153,26 @@ def linear_tensors() -> Graph:
     )
 
 
+def polynomial_of_a_tensor() -> Graph:
+    """Many products of the same vectors with different coefficients, whose sum is read entry by entry."""
+    x, y, w = vec("x", 3), vec("y", 3), mat("W")
+    total: Node = contraction((x, "aI"), (y, "aJ"), out="IJ")
+    coefficient = contraction((x, "aI"), (y, "bI"), out="ab")
+    for k in range(4):
+        part = contraction((x, "aI"), (coefficient, "ab"), (y, "bJ"), out="IJ")
+        total = entrywise(
+            x0 + x1, (total, "IJ"), (entrywise(x0 * x1, (num(k), ""), (part, "IJ"), out="IJ"), "IJ"), out="IJ"
+        )
+        coefficient = contraction((coefficient, "ab"), (coefficient, "bc"), out="ac")
+    new = dense((num(1.0), w), (num(-0.3), total))
+    return graph_of(
+        a=matmul(new, x),
+        b=average(entrywise(f("tanh", x0), (total, "IJ"), out="IJ"), 0),
+        c=contraction((total, "JI"), (x, "aJ"), out="aI"),
+        d=entrywise(x0 * x1, (total, "II"), (x, "aI"), out="aI"),
+    )
+
+
 PROGRAMS: dict[str, Callable[[], Graph]] = {
     make.__name__: make
     for make in (
@@ -165,5 +185,6 @@ PROGRAMS: dict[str, Callable[[], Graph]] = {
         adam,
         normalized_update,
         linear_tensors,
+        polynomial_of_a_tensor,
     )
 }

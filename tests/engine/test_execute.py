@@ -11,6 +11,7 @@ from nexort.engine import AverageRule, build_plan, execute
 from nexort.engine import plan as plan_module
 from nexort.engine.averages import draw_permutations
 from nexort.errors import ComputationFault
+from nexort.graph import Contract
 from nexort.passes import outer_sums
 
 from . import naive
@@ -114,3 +115,9 @@ def test_tiles_cut_along_every_axis_give_the_same(name: str, monkeypatch: pytest
     found = execute(build_plan(graph, length=n, outer_sums=outer_sums(graph)), GivenMeaning(n, initial))
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-11, err_msg=key)
+
+
+def test_a_polynomial_of_a_tensor_is_one_product_per_tile() -> None:
+    graph = PROGRAMS["polynomial_of_a_tensor"]()
+    plan = build_plan(graph, length=8, outer_sums=outer_sums(graph))
+    assert not any(isinstance(node, Contract) for node in plan.levels.large)
