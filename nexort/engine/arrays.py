@@ -40,7 +40,8 @@ def spread(array: Array, labels: Labels, out: Labels) -> Array:
     array, labels = take_diagonals(array, labels)
     order = tuple(labels.index(label) for label in out if label in labels)
     view = array.transpose(order)
-    return view[tuple(slice(None) if label in labels else None for label in out)]
+    # indexing an array of no axes would make it a NumPy scalar
+    return view[tuple(slice(None) if label in labels else None for label in out)] if out else view
 
 
 def contract(
