@@ -44,7 +44,8 @@ def nonfinite_fault(node: Node, value: Array, operands: Sequence[Any]) -> Comput
     bad = int(value.size - np.isfinite(value).sum())
     where = "".join(f", {name} = {k}" for name, k in node.passes)
     what = f"{bad} of {value.size} entries are" if value.size > 1 else "the value is"
-    ranges = [describe_range(np.asarray(operand)) for operand in operands if isinstance(operand, np.ndarray | float)]
+    arrays = [np.asarray(x) for x in operands if isinstance(x, np.ndarray | float)]
+    ranges = [describe_range(array) for array in arrays if array.dtype.kind == "f"]
     hint = f"the operands lie in {', '.join(ranges)}" if ranges else ""
     return ComputationFault(f"not finite{where}: {what} nan or infinite", node.span, hint=hint)
 

@@ -11,7 +11,7 @@ from nexort.engine import AverageRule, build_plan, execute
 from nexort.engine import plan as plan_module
 from nexort.engine.averages import draw_permutations
 from nexort.errors import ComputationFault
-from nexort.graph import Contract
+from nexort.graph import Contract, DenseOperator
 from nexort.passes import outer_sums
 
 from . import naive
@@ -121,3 +121,33 @@ def test_a_polynomial_of_a_tensor_is_one_product_per_tile() -> None:
     graph = PROGRAMS["polynomial_of_a_tensor"]()
     plan = build_plan(graph, length=8, outer_sums=outer_sums(graph))
     assert not any(isinstance(node, Contract) for node in plan.levels.large)
+
+
+def test_the_fault_of_a_vector_shows_the_ranges_of_what_it_was_made_of() -> None:
+    graph = graph_of(s=entrywise(f("log", x0), (vec("x"), "I"), out="I"))
+    with pytest.raises(ComputationFault) as caught:
+        execute(build_plan(graph, length=50), GivenMeaning(50, draws(graph, 50)))
+    assert "of 50 entries are nan or infinite" in caught.value.message
+    assert caught.value.hint.startswith("the operands lie in [-")
+
+
+def test_progress_is_told_each_step_and_may_interrupt() -> None:
+    graph, n = PROGRAMS["adam"](), 20
+    plan, meaning = build_plan(graph, length=n), GivenMeaning(n, draws(graph, n))
+    seen: list[tuple[int, int]] = []
+    execute(plan, meaning, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(k + 1, len(plan.steps)) for k in range(len(plan.steps))]
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, meaning, progress=interrupt)
+
+
+def test_an_update_is_written_over_the_old_matrix() -> None:
+    plan = build_plan(PROGRAMS["adam"](), length=100)
+    over = {type(new).__name__ for step in plan.overwritten for new in step}
+    assert "DenseOperator" in over
+    formed = [node for node in plan.graph.order if isinstance(node, DenseOperator)]
+    assert sum(node in step for step in plan.overwritten for node in formed) == len(formed)
