@@ -6,7 +6,7 @@ Kinds can change from pass to pass of a loop, so checking happens along the unro
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from nexort.elaborate.data import load_data
@@ -32,18 +32,18 @@ def elaborate(
     unroller = Unroller(settings=settings, given=dict(data or {}), outputs=Outputs(name_unnamed(program)))
     with deep_recursion():
         unroller.block(program.body)
-        faults = list(unroller.faults.values())
-        outputs = ()
-        if not faults:
-            try:
-                outputs = unroller.outputs.finish()
-            except NexortError as fault:
-                faults.append(fault)
-    if not faults:
-        _check_settings(settings, unroller)
-    if faults:
+    if unroller.faults:
+        faults = sorted(unroller.faults.values(), key=lambda fault: _place(fault, program))
         raise faults[0] if len(faults) == 1 else FaultGroup(faults)
+    outputs = unroller.outputs.finish()
+    _check_settings(settings, unroller)
     return build_graph(outputs)
+
+
+def _place(fault: NexortError, program: ast.Program) -> tuple[bool, int]:
+    """The order of the text, faults of the program itself before those of imported files."""
+    span = fault.span
+    return (True, 0) if span is None else (span.source is not program.source, span.start)
 
 
 def _check_settings(settings: Mapping[str, int | float], unroller: Unroller) -> None:
@@ -57,7 +57,7 @@ def _check_settings(settings: Mapping[str, int | float], unroller: Unroller) -> 
 
 
 @contextmanager
-def deep_recursion() -> Iterator[None]:
+def deep_recursion() -> Generator[None]:
     """Room for expressions as deep as the parser admits: Python frames need no C stack."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, DEEP))

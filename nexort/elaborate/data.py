@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nexort.syntax import ast
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 MAX_ENTRIES = 10**8
+MAX_LISTED = 10**6
 KINDS = ("normal", "uniform", "sphere", "rademacher", "linspace")
 
 
@@ -58,7 +60,10 @@ def _member(archive: Any, name: str, path: Path) -> Array:
 def check_array(item: ast.DataItem, array: object) -> Array:
     """A given array as float64, or the reason why it cannot be one."""
     name = item.name.id
-    given = np.asarray(array)
+    try:
+        given = np.asarray(array)
+    except ValueError:
+        raise DataFault(f"the data array '{name}' is ragged", item.span, hint="a data array is rectangular") from None
     if given.dtype.kind not in "fiub":
         raise DataFault(
             f"the data array '{name}' has entries of type {given.dtype}",
@@ -67,7 +72,8 @@ def check_array(item: ast.DataItem, array: object) -> Array:
         )
     if given.ndim != len(item.shape):
         raise DataFault(
-            f"the data array '{name}' has {given.ndim} axes (shape {given.shape}), and the program declares {len(item.shape)}",
+            f"the data array '{name}' has {given.ndim} axes (shape {given.shape}), "
+            f"and the program declares {len(item.shape)}",
             item.span,
             hint="reshape the array, or declare its axes",
         )
@@ -77,7 +83,8 @@ def check_array(item: ast.DataItem, array: object) -> Array:
         raise DataFault(
             f"the data array '{name}' is empty (shape {given.shape})", item.span, hint="an axis needs an element"
         )
-    result = given.astype(np.float64)
+    with np.errstate(over="ignore"):
+        result = given.astype(np.float64)
     if not np.isfinite(result).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
         raise DataFault(
@@ -100,58 +107,39 @@ def standin(item: ast.DataItem, shape: tuple[int, ...] | None, evaluate: Evaluat
     assert tree is not None
     while isinstance(tree, ast.Paren):
         tree = tree.body
-    if isinstance(tree, ast.Call) and isinstance(tree.function, ast.Name) and tree.function.id in KINDS:
-        if shape is None:
-            raise DataFault(
-                f"nothing fixes the shape of '{item.name.id}'",
-                item.span,
-                hint="declare a param of that name, or give numbers",
-            )
-        return _check_entries(item, _generated(item, tree, tree.function.id, shape, evaluate))
-    value = _listed(tree, evaluate)
-    try:
-        array = np.array(value, dtype=np.float64)
-    except ValueError:
+    if not (isinstance(tree, ast.Call) and isinstance(tree.function, ast.Name) and tree.function.id in KINDS):
+        array = _listed(tree, evaluate)
+        return check_array(item, np.full(shape, array) if array.ndim == 0 and shape else array)
+    if shape is None:
         raise DataFault(
-            "the rows of this list have different lengths", tree.span, hint="a data array is rectangular"
-        ) from None
-    if not isinstance(value, list) and shape:
-        array = np.full(shape, float(value))
-    return check_array(item, array)
-
-
-def _check_entries(item: ast.DataItem, make: Callable[[], Array]) -> Array:
-    return check_array(item, make())
-
-
-def _generated(
-    item: ast.DataItem, tree: ast.Call, kind: str, shape: tuple[int, ...], evaluate: Evaluate
-) -> Callable[[], Array]:
-    count = 1
-    for size in shape:
-        count *= size
+            f"nothing fixes the shape of '{item.name.id}'",
+            item.span,
+            hint="declare a param of that name, give numbers, or give the array with --data",
+        )
+    count = prod(shape)
     if count > MAX_ENTRIES:
         raise SizeFault(f"'{item.name.id}' would have {count} entries, over the bound of {MAX_ENTRIES}", item.span)
-    if kind == "linspace":
-        return _linspace(item, tree, shape, evaluate)
-    seed = _seed(tree, evaluate)
+    if tree.function.id == "linspace":
+        return _linspace(tree, shape, evaluate)
+    return _random(item, tree.function.id, _seed(tree, evaluate), shape)
+
+
+def _random(item: ast.DataItem, kind: str, seed: int, shape: tuple[int, ...]) -> Array:
+    """A random array; its stream belongs to the kind, the name and the seed."""
     key = int.from_bytes(sha256(f"{kind}/{item.name.id}/{seed}".encode()).digest()[:16], "little")
     generator = np.random.Generator(np.random.Philox(key=key))
     match kind:
         case "normal":
-            return lambda: generator.standard_normal(shape)
+            return generator.standard_normal(shape)
         case "uniform":
-            return lambda: generator.random(shape)
+            return generator.random(shape)
         case "rademacher":
-            return lambda: generator.integers(0, 2, shape) * 2.0 - 1.0
+            return generator.integers(0, 2, shape) * 2.0 - 1.0
         case _:
-            return lambda: _sphere(generator.standard_normal(shape), item)
-
-
-def _sphere(points: Array, item: ast.DataItem) -> Array:
-    if points.ndim == 0:
-        raise DataFault("sphere gives rows, and a number has none", item.span, hint="declare at least one axis")
-    return points / np.linalg.norm(points, axis=-1, keepdims=True)
+            points = generator.standard_normal(shape)
+            if not shape:
+                raise DataFault("sphere gives rows, and a number has none", item.span, hint="declare an axis")
+            return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True), dtype=np.float64)
 
 
 def _seed(tree: ast.Call, evaluate: Evaluate) -> int:
@@ -162,45 +150,59 @@ def _seed(tree: ast.Call, evaluate: Evaluate) -> int:
             raise TypeFault(
                 f"a stand-in has no argument '{keyword.name.id}'", keyword.span, hint="write normal(seed=1)"
             )
-        return integer_at(keyword.value, evaluate, "a seed")
-    return 0
+    values = [integer_at(keyword.value, evaluate, "a seed") for keyword in tree.keywords]
+    return values[-1] if values else 0
 
 
-def _linspace(item: ast.DataItem, tree: ast.Call, shape: tuple[int, ...], evaluate: Evaluate) -> Callable[[], Array]:
+def _linspace(tree: ast.Call, shape: tuple[int, ...], evaluate: Evaluate) -> Array:
     if len(tree.arguments) != 2 or tree.keywords or len(shape) != 1:
         raise DataFault("linspace(a, b) fills one axis from a to b", tree.span, hint="data s[M] = linspace(0, 1)")
     low, high = (float(number_at(part, evaluate, "an end of linspace")) for part in tree.arguments)
-    return lambda: np.linspace(low, high, shape[0])
+    return np.linspace(low, high, shape[0])
 
 
-def _listed(tree: ast.Expr, evaluate: Evaluate) -> Any:
-    """Lists with + and * as in Python."""
+def _listed(tree: ast.Expr, evaluate: Evaluate) -> Array:
+    """Lists, joined with + and repeated with * as in Python; a number is an array without axes."""
     match tree:
         case ast.Paren():
             return _listed(tree.body, evaluate)
         case ast.ListLiteral():
-            return [_listed(part, evaluate) for part in tree.items]
+            items = [_listed(part, evaluate) for part in tree.items]
+            if len({item.shape for item in items}) > 1:
+                hint = "a data array is rectangular"
+                raise DataFault("the rows of this list have different lengths", tree.span, hint=hint)
+            _check_length(sum(item.size for item in items), tree)
+            return np.array(items, dtype=np.float64)
         case ast.Binary(operator="+" | "*") if _has_list(tree):
-            left, right = _listed(tree.left, evaluate), _listed(tree.right, evaluate)
-            if tree.operator == "+" and isinstance(left, list) and isinstance(right, list):
-                return _bounded(left, right, 1, tree)
-            if tree.operator == "*" and isinstance(left, list) and isinstance(right, int):
-                return _bounded(left, [], right, tree)
-            if tree.operator == "*" and isinstance(left, int) and isinstance(right, list):
-                return _bounded(right, [], left, tree)
-            raise TypeFault(
-                "lists are joined with + and repeated with * and an integer", tree.span, hint="[1] * 3 + [0]"
-            )
+            return _combined(tree, evaluate)
+        case ast.Call(function=ast.Name(id=name)) if name in KINDS:
+            hint = f"write data x[M] = {name}(…) alone, and compute with x in the program"
+            raise TypeFault("a random or spaced stand-in stands alone", tree.span, hint=hint)
         case _:
-            return number_at(tree, evaluate, "an entry of a data array")
+            return np.array(float(number_at(tree, evaluate, "an entry of a data array")))
 
 
-def _bounded(first: list[Any], second: list[Any], times: int, tree: ast.Expr) -> list[Any]:
-    if len(first) * max(times, 0) + len(second) > MAX_ENTRIES:
-        raise SizeFault(
-            f"this list is longer than {MAX_ENTRIES} entries", tree.span, hint="give large arrays with --data"
-        )
-    return first * times + second
+def _combined(tree: ast.Binary, evaluate: Evaluate) -> Array:
+    left, right = _listed(tree.left, evaluate), _listed(tree.right, evaluate)
+    if tree.operator == "+" and left.ndim and right.ndim:
+        parts = [part for part in (left, right) if part.size] or [left]
+        if len({part.shape[1:] for part in parts}) > 1:
+            hint = "a data array is rectangular"
+            raise DataFault("the rows of these lists have different lengths", tree.span, hint=hint)
+        _check_length(left.size + right.size, tree)
+        return np.concatenate(parts)
+    if tree.operator == "*" and bool(left.ndim) != bool(right.ndim):
+        array, count_tree = (left, tree.right) if left.ndim else (right, tree.left)
+        times = max(integer_at(count_tree, evaluate, "the count of repetitions"), 0)
+        _check_length(array.size * times, tree)
+        return np.concatenate([array] * times) if times else array[:0]
+    raise TypeFault("lists are joined with + and repeated with * and an integer", tree.span, hint="[1] * 3 + [0]")
+
+
+def _check_length(entries: int, tree: ast.Expr) -> None:
+    if entries > MAX_LISTED:
+        hint = "give large arrays with --data"
+        raise SizeFault(f"this list is longer than {MAX_LISTED} entries", tree.span, hint=hint)
 
 
 def _has_list(tree: ast.Expr) -> bool:

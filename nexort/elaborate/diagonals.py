@@ -6,8 +6,8 @@ vectors, so that gradients reach them.  What is constant for `grad` is read on i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nexort.graph.nodes import Alias, Average, Axes, Map, Node, Reduce, Select, Stack, next_serial
@@ -19,29 +19,42 @@ Request = tuple[Node, tuple[int, ...]]
 """A node, and for each of its width axes the axis of the result that it lies on."""
 
 
-def diagonal(value: Term, labels: Sequence[str], place: Place, record: dict[Any, list[Any]]) -> Term:
-    """`value` with width labels `labels`, some of them repeated; `record` remembers which tensors were read so."""
+@dataclass(slots=True)
+class Diagonals:
+    """The diagonals made so far, each once: a tensor that grows step by step costs one step at each."""
+
+    made: dict[Request, Node] = field(default_factory=dict)
+    by_tensor: dict[Node, list[Node]] = field(default_factory=dict)
+
+    def of(self, tensor: Node) -> Iterable[Node]:
+        """The diagonals of a tensor: they do not depend on it, but on what it is made of."""
+        return self.by_tensor.get(tensor, ())
+
+    def keep(self, request: Request, node: Node) -> None:
+        self.made[request] = node
+        self.by_tensor.setdefault(request[0], []).append(node)
+
+
+def diagonal(value: Term, labels: Sequence[str], place: Place, known: Diagonals) -> Term:
+    """`value` with width labels `labels`, some of them repeated."""
     names: tuple[Label, ...] = tuple(dict.fromkeys(labels))
     axes = tuple(names.index(label) for label in labels)
-    node = _push((value.node, axes), place)
-    record.setdefault(value.node, []).append(node)
-    return Term(node, value.static, names)
+    return Term(_push((value.node, axes), place, known), value.static, names)
 
 
-def _push(root: Request, place: Place) -> Node:
+def _push(root: Request, place: Place, known: Diagonals) -> Node:
     """Depth first with an own stack: a tensor may be the sum of a thousand steps."""
-    done: dict[Request, Node] = {}
     stack = [root]
     while stack:
         request = stack[-1]
-        missing = [part for part in _parts(request) if part not in done]
-        if missing:
+        missing = [part for part in _parts(request) if part not in known.made]
+        if missing and request not in known.made:
             stack.extend(missing)
             continue
         stack.pop()
-        if request not in done:
-            done[request] = _build(request, done, place)
-    return done[root]
+        if request not in known.made:
+            known.keep(request, _build(request, known.made, place))
+    return known.made[root]
 
 
 def _is_repeated(axes: Sequence[int]) -> bool:
@@ -77,7 +90,7 @@ def _parts(request: Request) -> list[Request]:
     return [(operand, _compact(axes)[0]) for operand, axes in pairs if _is_repeated(axes)]
 
 
-def _build(request: Request, done: dict[Request, Node], place: Place) -> Node:
+def _build(request: Request, made: dict[Request, Node], place: Place) -> Node:
     node, axes = request
     order = max(axes) + 1
     inner = _operand_axes(request)
@@ -88,7 +101,7 @@ def _build(request: Request, done: dict[Request, Node], place: Place) -> Node:
     for operand, where in zip(node.operands, inner, strict=True):
         if _is_repeated(where):
             number, seen = _compact(where)
-            operands.append(done[operand, number])
+            operands.append(made[operand, number])
             places.append(seen)
         else:
             operands.append(operand)
@@ -104,9 +117,8 @@ def _build(request: Request, done: dict[Request, Node], place: Place) -> Node:
             return operands[0]
         case _:
             fields = {}
-    return replace(
-        node, type=kind, operands=tuple(operands), span=place.span, passes=place.passes, serial=next_serial(), **fields
-    )
+    source = {"span": place.span, "passes": place.passes, "serial": next_serial()}
+    return replace(node, type=kind, operands=tuple(operands), **source, **fields)
 
 
 def _read(node: Node, axes: tuple[int, ...], order: int, place: Place) -> Node:

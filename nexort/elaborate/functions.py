@@ -9,7 +9,7 @@ from typing import Any
 
 from nexort.elaborate.scope import BUILTINS, Constant, Function, Scope
 from nexort.elaborate.values import Value, Width, check_finite, to_term
-from nexort.errors import NameFault, NexortError, TypeFault
+from nexort.errors import NameFault, NexortError, SizeFault, TypeFault
 from nexort.graph.terms import Place, combine
 from nexort.source import Span
 from nexort.symbolic import (
@@ -19,13 +19,15 @@ from nexort.symbolic import (
     apply_fn,
     argument,
     call,
-    comparison_where,
     evaluate_number,
     number,
     raise_power,
     where_expr,
 )
 from nexort.syntax import ast
+
+MAX_PRIMES = 6
+MAX_ARGUMENTS = 50
 
 
 @cache
@@ -34,10 +36,13 @@ def builtin(name: str, arity: int) -> Fn:
     return Fn.of(call(name, [argument(k) for k in range(arity)]), arity)
 
 
-@cache
-def derivative(fn: Fn, count: int) -> Fn:
+def derivative(fn: Fn, count: int, span: Span) -> Fn:
     """The `count`-th derivative in the first argument."""
-    return fn if count == 0 else derivative(fn.derivative(0), count - 1)
+    if count > MAX_PRIMES:
+        raise SizeFault(f"a derivative of order {count} is over the bound of {MAX_PRIMES}", span)
+    for _ in range(count):
+        fn = fn.derivative(0)
+    return fn
 
 
 def strip_primes(tree: ast.Expr) -> tuple[ast.Expr, int]:
@@ -51,11 +56,18 @@ def strip_primes(tree: ast.Expr) -> tuple[ast.Expr, int]:
 def check_call(tree: ast.Call, name: str, arity: int, least: int, most: int | None) -> None:
     if tree.keywords:
         raise TypeFault(f"{name} takes no named arguments", tree.keywords[0].span, hint="give the arguments by place")
-    if arity < least or (most is not None and arity > most):
-        wanted = str(least) if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
+    most = MAX_ARGUMENTS if most is None else most
+    if arity < least or arity > most:
+        wanted = str(least) if least == most else f"{least} to {most}"
         raise TypeFault(
             f"{name} takes {wanted} argument{'s' if wanted != '1' else ''}, and this call has {arity}", tree.span
         )
+
+
+def arguments(tree: ast.Call, count: int) -> Sequence[ast.Expr]:
+    """The arguments of a call that takes `count`."""
+    check_call(tree, tree.function.span.text, len(tree.arguments), count, count)
+    return tree.arguments
 
 
 def find_function(scope: Scope, tree: ast.Name, arity: int, at: ast.Call) -> Fn:
@@ -96,10 +108,6 @@ def comparison(tree: ast.Expr) -> tuple[ast.Comparator, ast.Expr, ast.Expr]:
     raise TypeFault(
         "where takes one comparison as its first argument", tree.span, hint="for example where(x > 0, a, b)"
     )
-
-
-def where(comparator: ast.Comparator) -> Fn:
-    return comparison_where(comparator)
 
 
 @dataclass(slots=True)
@@ -170,7 +178,7 @@ class Body:
         if function.id in BUILTINS and function.id not in FUNCTIONS:
             raise self._refused(tree)
         fn = find_function(self.scope, function, len(tree.arguments), tree)
-        return apply_fn(derivative(fn, primes), [read(part) for part in tree.arguments])
+        return apply_fn(derivative(fn, primes, tree.function.span), [read(part) for part in tree.arguments])
 
     def _refused(self, tree: ast.Expr) -> NexortError:
         return TypeFault(

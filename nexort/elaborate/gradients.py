@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nexort.elaborate.families import Leaf, Split, Variable
+from nexort.elaborate.functions import arguments
+from nexort.elaborate.indices import read_indices
 from nexort.elaborate.scope import WORDS
-from nexort.elaborate.values import FamilyLabel, Value, noun
+from nexort.elaborate.values import Value, family_labels, noun
 from nexort.errors import GradientFault, TypeFault
 from nexort.errors import Label as Mark
 from nexort.graph.gradient import Tape
-from nexort.graph.terms import Label, Place, Term, arrange, number, sizes_of, stack, stop, union, without_diagonals
+from nexort.graph.terms import Label, Place, Term, arrange, sizes_of, stack, stop, union, without_diagonals
 from nexort.syntax import ast
 
 if TYPE_CHECKING:
@@ -19,24 +21,24 @@ if TYPE_CHECKING:
 
 
 def evaluate_grad(ev: Evaluator, tree: ast.Call) -> Value:
-    scalar, parameter = ev.arguments(tree, 2)
+    scalar, parameter = arguments(tree, 2)
     place = ev.place(tree)
     with ev.unbraced():
         value = ev.value(scalar)
     if not isinstance(value, Term) or value.order != 0:
-        what = "number" if not isinstance(value, Term) else noun(value)
-        raise TypeFault(
-            f"grad differentiates a scalar, and this is a {what}", scalar.span, hint="average it, or sum it"
-        )
+        hint = "average it, as in avg(x^2) or <x|y>" if isinstance(value, Term) else "it does not depend on anything"
+        raise TypeFault(f"grad differentiates a scalar, and this is a {noun(value)}", scalar.span, hint=hint)
     variable, wanted = _parameter(ev, parameter)
     current = variable.targets(wanted, place)
     tape = ev.tapes.get(without_diagonals(value, place), place)
-    _check(ev, tape, current, variable, tree, parameter)
+    _check(ev, tape, current, variable, tree)
     return ev.own_axes(stop(_collect(tape, current, place), place), tree)
 
 
 def _parameter(ev: Evaluator, tree: ast.Expr) -> tuple[Variable, tuple[Label | int, ...]]:
     """The variable and the elements of it that a gradient is taken in."""
+    while isinstance(tree, ast.Paren):
+        tree = tree.body
     name = tree.base if isinstance(tree, ast.Subscript) else tree
     if not isinstance(name, ast.Name):
         hint = "name the value first: h = …, then grad(s, h)"
@@ -47,8 +49,11 @@ def _parameter(ev: Evaluator, tree: ast.Expr) -> tuple[Variable, tuple[Label | i
             f"'{name.id}' is {WORDS[type(entry)]}: grad is not taken in it", tree.span, Mark(entry.span, "bound here")
         )
     if isinstance(tree, ast.Subscript):
-        return entry, ev.indices(tree, entry)
-    return entry, tuple(FamilyLabel(axis) for axis in range(entry.axes))
+        return entry, read_indices(ev, tree, entry)
+    labels = family_labels(entry.axes)
+    for axis, label in enumerate(labels):
+        ev.agree(label, entry.extent(axis, entry.whole, tree.span), tree.span)
+    return entry, labels
 
 
 def leaves(current: Leaf | Split) -> Sequence[Leaf]:
@@ -57,38 +62,30 @@ def leaves(current: Leaf | Split) -> Sequence[Leaf]:
     return [leaf for part in current.parts for leaf in leaves(part)]
 
 
-def _check(
-    ev: Evaluator, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call, parameter: ast.Expr
-) -> None:
+def _check(ev: Evaluator, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call) -> None:
     """The scalar must depend on some element, and on none through its diagonal."""
     versions = leaves(current)
+    scalar, parameter = tree.arguments
     for leaf in versions:
-        if any(tape.depends_on(node) for node in ev.tapes.diagonals.get(leaf.node, ())):  # pyright: ignore[reportArgumentType]
+        if any(tape.depends_on(node) for node in ev.tapes.diagonals.of(leaf.node)):
             raise GradientFault(
                 f"grad in '{variable.name}' is not defined where its diagonal is used",
                 tree.span,
                 hint="take the gradient in the vectors that it is made of",
             )
     if not any(tape.depends_on(leaf.node) for leaf in versions):
-        scalar = tree.arguments[0].span.text
         raise GradientFault(
-            f"{scalar} does not depend on the current version of {parameter.span.text}",
+            f"{scalar.span.text} does not depend on the current version of {parameter.span.text}",
             parameter.span,
             Mark(versions[0].span, "this version was bound here"),
-            hint=f"take the gradient before '{variable.name}' is bound again, or use {parameter.span.text} in {scalar}",
+            hint=f"take the gradient before '{variable.name}' is bound again, or use {parameter.span.text} in "
+            f"{scalar.span.text}; what grad, stop or an optimizer returned is a constant",
         )
 
 
 def _collect(tape: Tape, current: Leaf | Split, place: Place) -> Term:
     """The gradients of all versions, put together as the elements lie."""
     if isinstance(current, Leaf):
-        if not tape.depends_on(current.node):
-            names = tuple(index for index in current.index if not isinstance(index, int))
-            sizes = {
-                n: s for n, s in zip(current.index, current.node.type.shape, strict=True) if not isinstance(n, int)
-            }
-            order = tuple(range(current.node.type.order))
-            return Term(arrange(number(0.0), names, order, place, sizes), names, order)
         return tape.gradient(current.node, current.index, place)
     parts = [_collect(tape, part, place) for part in current.parts]
     static = union(part.static for part in parts)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from nexort.errors import DataFault, NameFault, SizeFault, suggest
 from nexort.source import Source, Span
-from nexort.syntax import ast, parse
+from nexort.syntax import MAX_BYTES, ast, parse
 
-MAX_BYTES = 1_000_000
+LIBRARY = "<library>"
+LONGEST_NAME = 200
 
 
 def find_import(tree: ast.Import) -> Source:
     """The text of an imported file."""
     name = tree.path
-    if not name or "/" in name or "\\" in name or ".." in name or "\0" in name:
+    if not name or len(name) > LONGEST_NAME or "/" in name or "\\" in name or ".." in name or "\0" in name:
         raise NameFault(
             f"'{name}' is not a bare file name",
             tree.span,
@@ -26,7 +27,7 @@ def find_import(tree: ast.Import) -> Source:
         return Source(str(folder / name), _read(folder / name, folder, tree.span))
     shipped = resources.files("nexort") / "library"
     if (shipped / name).is_file():
-        return Source(name, (shipped / name).read_text(encoding="utf-8"))
+        return Source(f"{LIBRARY}/{name}", (shipped / name).read_text(encoding="utf-8"))
     known = [entry.name for entry in shipped.iterdir()] if shipped.is_dir() else []
     hint = (
         suggest(name, known) or f"it is looked for next to this file, then in the library: {', '.join(sorted(known))}"

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from nexort.elaborate.families import Variable
-from nexort.elaborate.values import Poisoned, Value
+from nexort.elaborate.values import PoisonedError, Value
 from nexort.errors import Label as Mark
 from nexort.errors import NameFault, suggest
 from nexort.graph.nodes import Data
 from nexort.source import Span
 from nexort.symbolic import FUNCTIONS, Fn
 from nexort.syntax import ast
-
-if TYPE_CHECKING:
-    from nexort.elaborate.updates import Ledger
 
 REDUCTIONS = frozenset({"avg", "sum", "mean"})
 BUILTINS = frozenset({"n", "pi", "grad", "stop", "rms", "row_mean", "col_mean", *REDUCTIONS, *FUNCTIONS})
@@ -90,8 +86,10 @@ class Scope:
 
     parent: Scope | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
-    ledger: Ledger | None = None
-    """In an optimizer's body, the state and the update it belongs to."""
+    is_optimizer: bool = False
+    """The names of an optimizer's body."""
+    is_complete: bool = True
+    """False once an import has failed: an unknown name may be one of its names."""
 
     def find(self, name: str) -> Entry | None:
         scope: Scope | None = self
@@ -104,10 +102,12 @@ class Scope:
     def get(self, tree: ast.Name) -> Entry:
         """The entry of a name that is read."""
         entry = self.find(tree.id)
+        if entry is None and not self.is_complete:
+            raise PoisonedError
         if entry is None:
             raise NameFault(f"unknown name '{tree.id}'", tree.span, hint=self.hint(tree.id))
         if isinstance(entry, Poison):
-            raise Poisoned
+            raise PoisonedError
         return entry
 
     def hint(self, name: str) -> str:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nexort.errors import NexortError, TypeFault
+from nexort.errors import TypeFault
 from nexort.graph.nodes import WidthNumber
-from nexort.graph.terms import Place, Term, number
+from nexort.graph.terms import Label, Place, Term, number
 from nexort.graph.types import SCALAR
 from nexort.source import Span
+
+LARGEST = 2**1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Width:
 Value = int | float | Width | Term
 
 
-class Poisoned(Exception):
+class PoisonedError(Exception):
     """A name whose definition was already reported as wrong: the statement is skipped without another message."""
 
 
@@ -38,6 +40,17 @@ class FamilyLabel:
     """Labels axis `axis` of a family that is named without brackets and stands for all its elements."""
 
     axis: int
+
+
+def family_labels(axes: int) -> tuple[FamilyLabel, ...]:
+    return tuple(FamilyLabel(axis) for axis in range(axes))
+
+
+def describe_label(label: Label) -> str:
+    """An index in the language's words."""
+    if isinstance(label, FamilyLabel):
+        return f"axis {label.axis} of a family without brackets"
+    return f"the index '{label}'"
 
 
 def to_term(value: Value, place: Place) -> Term:
@@ -56,18 +69,14 @@ def noun(value: Value) -> str:
     return value.node.type.noun if isinstance(value, Term) else "number"
 
 
-def is_number(value: Value) -> bool:
-    return isinstance(value, int | float)
-
-
-def check_finite(value: float, span: Span) -> float:
-    """Compile-time arithmetic that left the reals."""
+def check_finite(value: int | float | complex, span: Span) -> int | float:
+    """Compile-time arithmetic that left the reals, or the range of double precision."""
+    if isinstance(value, int):
+        if -LARGEST < value < LARGEST:
+            return value
+        raise TypeFault("this number is too large", span, hint="it exceeds the range of double precision")
     if isinstance(value, complex) or value != value or value in (float("inf"), float("-inf")):
         raise TypeFault(
             f"this number is not finite or not real: {value}", span, hint="change the numbers it is made of"
         )
     return value
-
-
-def refuse(kind: type[NexortError], message: str, span: Span, hint: str = "") -> NexortError:
-    return kind(message, span, hint=hint)

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nexort.graph.nodes import (
     Alias,
@@ -57,7 +57,6 @@ from nexort.graph.terms import (
     average_over,
     combine,
     delta,
-    indicator,
     number,
     reduce_over,
     select,
@@ -66,7 +65,8 @@ from nexort.graph.terms import (
     transpose,
     union,
 )
-from nexort.symbolic import Fn, argument, comparison_where, primitive
+from nexort.symbolic import Fn, apply_fn, argument, comparison_where, primitive, where_expr
+from nexort.symbolic import number as symbolic_number
 
 
 class Own(NamedTuple):
@@ -85,9 +85,9 @@ class Wide(NamedTuple):
 
 
 class At(NamedTuple):
-    """In place of a label: this piece of an adjoint belongs to one index of the axis."""
+    """In place of a label: this piece of an adjoint belongs to one element of the axis."""
 
-    index: int
+    place: int
 
 
 LEFT, RIGHT = "left", "right"
@@ -114,6 +114,11 @@ def _wide(node: Node) -> tuple[Wide, ...]:
     return tuple(Wide(node.serial, k) for k in range(node.type.order))
 
 
+def _widths(user: Node, operand: Node) -> dict[Label, Label]:
+    """The operand's width labels for the user's, of nodes with the same width axes."""
+    return dict(zip(_wide(user), _wide(operand), strict=True))
+
+
 def _rename(term: Term, names: Mapping[Label, Label]) -> Term:
     return Term(term.node, tuple(names.get(s, s) for s in term.static), tuple(names.get(w, w) for w in term.width))
 
@@ -130,9 +135,35 @@ def _derivative(fn: Fn, position: int) -> tuple[Fn, tuple[int, ...]]:
     """∂fn/∂(argument), as a function of those arguments that it depends on."""
     full = fn.derivative(position)
     kept = tuple(k for k in range(full.arity) if full.depends_on(k))
-    # the new places are lower than the old ones, so that one simultaneous substitution is right
-    expression = full.expr.xreplace({argument(old): argument(new) for new, old in enumerate(kept)})
-    return Fn.of(expression, len(kept)), kept
+    places = [argument(kept.index(k) if k in kept else k) for k in range(full.arity)]
+    return Fn.of(apply_fn(full, places), len(kept)), kept
+
+
+@cache
+def _guarded_product() -> Fn:
+    """(x, y) ↦ x y, but 0 where one of them is 0 and the other infinite."""
+    x, y, zero = argument(0), argument(1), symbolic_number(0)
+    return Fn.of(where_expr("==", x, zero, zero, where_expr("==", y, zero, zero, x * y)), 2)
+
+
+@cache
+def _has_pole(fn: Fn) -> bool:
+    """Whether the function may be infinite where its arguments are finite."""
+    return any(
+        (part.is_Pow and not part.exp.is_nonnegative) or getattr(getattr(part, "rule", None), "name", "") == "log"
+        for part in _subexpressions(fn.expr)
+    )
+
+
+@cache
+def _is_piecewise(fn: Fn) -> bool:
+    """Whether the function may be exactly 0 in a region: the branch that was not chosen."""
+    names = [getattr(getattr(part, "rule", None), "name", "") for part in _subexpressions(fn.expr)]
+    return any(name in ("step", "sign") or name.startswith("where") for name in names)
+
+
+def _subexpressions(expr: Any) -> list[Any]:
+    return [expr, *(part for inner in expr.args for part in _subexpressions(inner))]
 
 
 class Tape:
@@ -146,6 +177,10 @@ class Tape:
         self._frontier: list[tuple[int, Node]] = []
         self._adjoints: dict[Node, Piece | None] = {value.node: Piece(value.static, (number(1.0),))}
         self._pieces: dict[Node, list[Piece]] = {}
+        self._masked: set[Node] = set()
+        """Values whose adjoint may be 0 for a branch that was not chosen."""
+        self._unbounded: set[Node] = set()
+        """Values whose adjoint may be infinite, at a pole of a function of them."""
         self._push(value.node)
 
     # ------------------------------------------------------------ dependence
@@ -176,8 +211,7 @@ class Tape:
 
         Static labels: those given and the batch labels that occur; width labels 0, 1, … .
         """
-        self._prepare(target)
-        adjoint = self._adjoints[target]
+        adjoint = self._prepare(target) if self.depends_on(target) else None
         sizes = {**self.batch, **_named(labels, target.type.shape)}
         term = number(0.0)
         if adjoint is not None:
@@ -192,19 +226,16 @@ class Tape:
         names: dict[Label, Label] = {}
         for k, (own, wanted, size) in enumerate(zip(adjoint.own, labels, target.type.shape, strict=True)):
             if own in self.batch:
-                if isinstance(wanted, int):
-                    term = _times(term, indicator(own, size, wanted), place)
-                elif wanted != own:
-                    term = _times(term, delta(own, wanted, size), place)
+                if isinstance(wanted, int) or wanted != own:
+                    term = _times(term, delta(own, wanted, size, self.place), place)
             elif isinstance(wanted, int):
                 term = _fix(term, Own(target.serial, k), wanted, place)
             else:
                 names[own] = wanted
         return _rename(term, names)
 
-    def _prepare(self, target: Node) -> None:
-        """Make the adjoints of the target and of what lies between it and the scalar, users first."""
-        self._explore(target.serial)
+    def _prepare(self, target: Node) -> Piece | None:
+        """The adjoint of the target, and of what lies between it and the scalar, users first."""
         needed: set[Node] = set()
         stack_ = [target]
         while stack_:
@@ -221,6 +252,7 @@ class Tape:
         if target not in self._adjoints:
             arrays = [self._tensor(piece, target) for piece in self._pieces[target]]
             self._adjoints[target] = self._collect(arrays, target)
+        return self._adjoints[target]
 
     def _tensor(self, piece: Piece, node: Node) -> Piece:
         """An operator's piece as an order-2 tensor."""
@@ -251,7 +283,7 @@ class Tape:
         own = own_labels(node)
         for label, mine, size in zip(piece.own, own, node.type.shape, strict=True):
             if label != mine:
-                term = _times(term, delta(label, mine, size), self.place)
+                term = _times(term, delta(label, mine, size, self.place), self.place)
         return Piece(own, (term,))
 
     def _stacked(self, pieces: Sequence[Piece], node: Node, axis: int) -> Piece:
@@ -270,11 +302,11 @@ class Tape:
         chosen: list[Piece] = []
         for piece in pieces:
             label = piece.own[axis]
-            if isinstance(label, At) and label.index != index:
+            if isinstance(label, At) and label.place != index:
                 continue
             term = piece.terms[0]
             if label in self.batch:
-                term = _times(term, indicator(label, node.type.shape[axis], index), self.place)
+                term = _times(term, delta(label, index, node.type.shape[axis], self.place), self.place)
             elif not isinstance(label, At):
                 term = _fix(term, label, index, self.place)
             own = list(piece.own)
@@ -309,7 +341,9 @@ class Tape:
                 return self._pull_reduce(user, adjoint)
             case Average():
                 kept = [k for k in range(operand.type.order) if k not in user.axes]
-                names = {Wide(user.serial, new): Wide(operand.serial, old) for new, old in enumerate(kept)}
+                names: dict[Label, Label] = {
+                    Wide(user.serial, new): Wide(operand.serial, old) for new, old in enumerate(kept)
+                }
                 return [self._relabel(adjoint, user, operand, range(len(user.type.shape)), (_rename(term, names),))]
             case Apply():
                 return self._pull_apply(user, position, adjoint)
@@ -318,7 +352,7 @@ class Tape:
             case Stack():
                 return self._pull_stack(user, position, adjoint)
             case Alias():
-                names = dict(zip(_wide(user), _wide(operand), strict=True))
+                names = _widths(user, operand)
                 return [self._relabel(adjoint, user, operand, range(len(user.type.shape)), (_rename(term, names),))]
             case (
                 Number() | WidthNumber() | Data() | InitialVector() | InitialMatrix() | Stop()
@@ -341,7 +375,7 @@ class Tape:
                 own.append(mine)
                 size = operand.type.shape[p]
                 renamed = _rename(terms[0], names)
-                terms = (_times(renamed, delta(names[label], mine, size), self.place), *terms[1:])
+                terms = (_times(renamed, delta(names[label], mine, size, self.place), self.place), *terms[1:])
             else:
                 names[label] = mine
                 own.append(mine)
@@ -358,7 +392,7 @@ class Tape:
         term = reduce_over("sum", term, lost, self.place)
         wide = _wide(user)
         term = average_over(term, [wide[k] for k in range(len(wide)) if k not in axes.width], self.place)
-        names = {wide[axis]: Wide(operand.serial, q) for q, axis in enumerate(axes.width)}
+        names: dict[Label, Label] = {wide[axis]: Wide(operand.serial, q) for q, axis in enumerate(axes.width)}
         return self._relabel(piece, user, operand, axes.static, (_rename(term, names),))
 
     def _pull_map(self, user: Map, position: int, adjoint: Piece) -> list[Piece]:
@@ -372,8 +406,23 @@ class Tape:
             local = operands[0]
         else:
             local = combine(derivative, operands, self.place)
-        term = _times(adjoint.terms[0], local, self.place)
-        return [self._settle(adjoint, user, user.operands[position], user.axes[position], term)]
+        operand = user.operands[position]
+        if self._needs_guard(user, operand, derivative):
+            term = combine(_guarded_product(), (adjoint.terms[0], local), self.place)
+        else:
+            term = _times(adjoint.terms[0], local, self.place)
+        return [self._settle(adjoint, user, operand, user.axes[position], term)]
+
+    def _needs_guard(self, user: Map, operand: Node, derivative: Fn) -> bool:
+        """Whether 0 · ∞ may occur: the gradient of where(x > 0, sqrt(x), 0) and of sqrt(relu(x)) at x < 0 is 0."""
+        is_entrywise = operand.type.order == user.type.order
+        has_pole = is_entrywise and _has_pole(derivative)
+        is_piecewise = _is_piecewise(derivative)
+        if has_pole or user in self._unbounded:
+            self._unbounded.add(operand)
+        if is_piecewise or user in self._masked:
+            self._masked.add(operand)
+        return (has_pole and user in self._masked) or (is_piecewise and user in self._unbounded)
 
     def _pull_reduce(self, user: Reduce, adjoint: Piece) -> list[Piece]:
         operand = user.operands[0]
@@ -383,7 +432,7 @@ class Tape:
         own: list[Label] = list(own_labels(operand))
         for label, k in zip(adjoint.own, kept, strict=True):
             own[k] = label if label in self.batch else own[k]
-        wide = dict(zip(_wide(user), _wide(operand), strict=True))
+        wide = _widths(user, operand)
         term = _rename(adjoint.terms[0], {**names, **wide})
         if user.kind == "mean":
             size = 1
@@ -444,7 +493,7 @@ class Tape:
     def _pull_select(self, user: Select, piece: Piece) -> Piece:
         operand = user.operands[0]
         own: list[Label] = []
-        names: dict[Label, Label] = dict(zip(_wide(user), _wide(operand), strict=True))
+        names = _widths(user, operand)
         labels = iter(piece.own)
         for k, index in enumerate(user.index):
             label = next(labels) if index is None else At(index)
@@ -459,14 +508,14 @@ class Tape:
         label = piece.own[user.axis]
         terms = piece.terms
         if isinstance(label, At):
-            if label.index != position:
+            if label.place != position:
                 return []
         elif label in self.batch:
-            one = indicator(label, len(user.operands), position)
+            one = delta(label, position, len(user.operands), self.place)
             terms = (_times(terms[0], one, self.place), *terms[1:])
         else:
             terms = tuple(_fix(term, label, position, self.place) for term in terms)
-        names = {} if user.type.is_operator else dict(zip(_wide(user), _wide(operand), strict=True))
+        names = {} if user.type.is_operator else _widths(user, operand)
         axes = [k for k in range(len(user.type.shape)) if k != user.axis]
         return [self._relabel(piece, user, operand, axes, tuple(_rename(term, names) for term in terms))]
 
@@ -541,5 +590,5 @@ def _labelled(node: Node, axes: Axes, own: Sequence[Label], width: Sequence[Labe
     static = [own[axis] for axis in axes.static]
     names = tuple(width[axis] for axis in axes.width) if axes.width or not node.type.order else tuple(width)
     term = Term(node, tuple(static), names)
-    fixed = {k: label.index for k, label in enumerate(static) if isinstance(label, At)}
+    fixed = {k: label.place for k, label in enumerate(static) if isinstance(label, At)}
     return select(term, fixed, place)

@@ -32,7 +32,7 @@ from nexort.graph.nodes import (
 )
 from nexort.graph.types import SCALAR, Type
 from nexort.source import Span
-from nexort.symbolic import Fn, primitive
+from nexort.symbolic import Fn, comparison_where, primitive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,27 +88,17 @@ def data(name: str, array: np.ndarray, span: Span | None = None) -> Data:
 
 
 @cache
-def _delta(size: int) -> Data:
+def _numbers_to(size: int) -> Data:
     import numpy as np
 
-    return data(f"delta:{size}", np.eye(size))
+    return data(f"0..{size}", np.arange(size))
 
 
-def delta(first: Label, second: Label, size: int) -> Term:
-    """Kronecker's δ between two static labels of one length."""
-    return Term(_delta(size), (first, second))
-
-
-@cache
-def _indicator(size: int, index: int) -> Data:
-    import numpy as np
-
-    return data(f"indicator:{size}:{index}", np.eye(size)[index])
-
-
-def indicator(label: Label, size: int, index: int) -> Term:
-    """1 at one index of a static label, else 0."""
-    return Term(_indicator(size, index), (label,))
+def delta(first: Label, second: Label | int, size: int, place: Place) -> Term:
+    """Kronecker's δ between two static labels of one length, or between a label and an index."""
+    other = number(second) if isinstance(second, int) else Term(_numbers_to(size), (second,))
+    terms = (Term(_numbers_to(size), (first,)), other, number(1.0), number(0.0))
+    return combine(comparison_where("=="), terms, place)
 
 
 def union(tuples: Iterable[Sequence[Label]]) -> tuple[Label, ...]:

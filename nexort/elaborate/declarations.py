@@ -1,0 +1,194 @@
+"""Declarations: params, data, initial vectors and matrices, functions, optimizers and imports (LANGUAGE §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexort.elaborate import data as arrays
+from nexort.elaborate.constants import number_at, size_at
+from nexort.elaborate.families import Kind, Region, Variable
+from nexort.elaborate.functions import Body
+from nexort.elaborate.imports import find_import, parse_import
+from nexort.elaborate.optimizers import check_optimizer
+from nexort.elaborate.scope import Array, Constant, Function, Rule, check_bindable
+from nexort.elaborate.values import Width, check_finite
+from nexort.errors import DataFault, NameFault, NexortError, SyntaxFault, TypeFault
+from nexort.graph import InitialMatrix, InitialVector, Node, Type
+from nexort.graph.terms import data
+from nexort.symbolic import limit_at_infinity, width_symbol
+from nexort.syntax import ast
+
+if TYPE_CHECKING:
+    from nexort.elaborate.statements import Unroller
+
+Declaration = ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Import
+
+
+def declare(unroller: Unroller, tree: Declaration) -> None:
+    """All declarations but `vector` and `matrix`."""
+    if unroller.depth:
+        raise SyntaxFault(
+            "this declaration stands outside blocks",
+            tree.span,
+            hint="only vector and matrix are declared inside a loop or an if",
+        )
+    match tree:
+        case ast.Param():
+            for binding in tree.bindings:
+                _declare_param(unroller, binding)
+        case ast.Data():
+            for item in tree.items:
+                _declare_data(unroller, item)
+        case ast.Def():
+            check_bindable(tree.name)
+            unroller.scope.declare(tree.name, Function(Body(unroller.scope, tree).read(), tree.name.span))
+        case ast.Optimizer():
+            check_optimizer(tree)
+            unroller.scope.declare(tree.name, Rule(tree, unroller.scope, tree.name.span))
+        case ast.Import():
+            _import(unroller, tree)
+
+
+def _declare_param(unroller: Unroller, binding: ast.Binding) -> None:
+    name = binding.name.id
+    unroller.params.append(name)
+    if name in unroller.settings:
+        value = check_finite(unroller.settings[name], binding.span)
+    elif binding.value is None:
+        raise TypeFault(f"the param '{name}' needs a value", binding.span, hint=f"write param {name} = 1")
+    else:
+        value = number_at(binding.value, unroller.evaluator().value, "a param")
+    unroller.scope.declare(binding.name, Constant(value, "param", binding.name.span))
+
+
+# ----------------------------------------------------------------------- data
+
+
+def _declare_data(unroller: Unroller, item: ast.DataItem) -> None:
+    name = item.name.id
+    check_bindable(item.name)
+    if name in unroller.given:
+        array = arrays.check_array(item, unroller.given[name])
+    elif item.standin is None:
+        raise arrays.missing(item, unroller.given)
+    else:
+        array = arrays.standin(item, _known_shape(unroller, item), unroller.evaluator().value)
+    _fix_shape(unroller, item, array.shape)
+    unroller.scope.declare(item.name, Array(data(name, array, item.span), item.name.span))
+
+
+def _known_shape(unroller: Unroller, item: ast.DataItem) -> tuple[int, ...] | None:
+    """The declared lengths, if all are known."""
+    evaluate = unroller.evaluator().value
+    sizes: list[int] = []
+    for tree in item.shape:
+        if isinstance(tree, ast.Name) and unroller.scope.find(tree.id) is None:
+            return None
+        sizes.append(size_at(tree, evaluate))
+    return tuple(sizes)
+
+
+def _fix_shape(unroller: Unroller, item: ast.DataItem, shape: tuple[int, ...]) -> None:
+    """A shape name takes the array's length, or must have it already."""
+    scope = unroller.scope
+    for axis, (tree, size) in enumerate(zip(item.shape, shape, strict=True)):
+        if isinstance(tree, ast.Name) and scope.find(tree.id) is None:
+            unroller.shapes.add(tree.id)
+            scope.declare(tree, Constant(size, "shape", tree.span))
+            continue
+        wanted = size_at(tree, unroller.evaluator().value)
+        if wanted != size:
+            entry = scope.find(tree.id) if isinstance(tree, ast.Name) else None
+            is_param = isinstance(entry, Constant) and entry.origin == "param"
+            hint = (
+                f"use --set {tree.span.text}={size}" if is_param else "the arrays that share a shape name agree in it"
+            )
+            raise DataFault(
+                f"axis {axis} of '{item.name.id}' has {size} elements, and {tree.span.text} is {wanted}",
+                tree.span,
+                hint=hint,
+            )
+
+
+# ------------------------------------------------------------------- matrices
+
+
+def declare_initial(unroller: Unroller, kind: Kind, item: ast.InitialItem) -> None:
+    """One initial vector or matrix, or a family of them: new ones in each pass of a loop."""
+    check_bindable(item.name)
+    evaluate = unroller.evaluator().value
+    shape = tuple(size_at(tree, evaluate) for tree in item.shape)
+    node: Node
+    if kind == "vector":
+        mean, variance = _vector_law(unroller, item)
+        node = InitialVector(
+            type=Type(shape, 1),
+            name=item.name.id,
+            mean=mean,
+            variance=variance,
+            span=item.span,
+            passes=unroller.passes,
+        )
+    else:
+        node = InitialMatrix(
+            type=Type(shape, 2, is_operator=True),
+            name=item.name.id,
+            variance=_matrix_variance(unroller, item),
+            span=item.span,
+            passes=unroller.passes,
+        )
+    variable = Variable(item.name.id, len(shape), item.name.span, kind, shape)
+    variable.bind(Region(pattern=variable.whole, node=node, span=item.span))
+    unroller.scope.declare(item.name, variable)
+
+
+def _vector_law(unroller: Unroller, item: ast.InitialItem) -> tuple[float, float]:
+    if item.law is None:
+        return 0.0, 1.0
+    evaluate = unroller.evaluator().value
+    mean = number_at(item.law.mean, evaluate, "the mean of a vector")
+    variance = number_at(item.law.variance, evaluate, "the variance of a vector")
+    if variance < 0:
+        raise TypeFault(
+            f"a variance of {variance:g} is negative", item.law.variance.span, hint="write ~ N(mean, variance)"
+        )
+    return float(mean), float(variance)
+
+
+def _matrix_variance(unroller: Unroller, item: ast.InitialItem) -> float:
+    """The law N(0, c/n) of a matrix's entries: c."""
+    if item.law is None:
+        return 1.0
+    evaluate = unroller.evaluator().value
+    mean = number_at(item.law.mean, evaluate, "the mean of a matrix")
+    variance = evaluate(item.law.variance)
+    hint = "the entries of a matrix are N(0, c/n): write ~ N(0, 2/n)"
+    if mean != 0:
+        raise TypeFault("the mean of a matrix is 0", item.law.mean.span, hint=hint)
+    scaled = variance.expression * width_symbol() if isinstance(variance, Width) else None
+    if scaled is None or not scaled.is_number:
+        raise TypeFault("the variance of a matrix is a number divided by n", item.law.variance.span, hint=hint)
+    value = float(limit_at_infinity(scaled))
+    if not 0 <= value < float("inf"):
+        raise TypeFault(f"a variance of {value:g}/n is not possible", item.law.variance.span, hint=hint)
+    return value
+
+
+# -------------------------------------------------------------------- imports
+
+
+def _import(unroller: Unroller, tree: ast.Import) -> None:
+    """Run the declarations of an imported file, once."""
+    try:
+        source = find_import(tree)
+        if unroller.imports.get(source.name):
+            raise NameFault(
+                f"the import of '{tree.path}' is circular", tree.span, hint="two files cannot import each other"
+            )
+        if source.name not in unroller.imports:
+            unroller.imports[source.name] = True
+            unroller.block(parse_import(source).body)
+            unroller.imports[source.name] = False
+    except NexortError:
+        unroller.scope.is_complete = False
+        raise
