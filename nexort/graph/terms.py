@@ -48,6 +48,9 @@ class Place:
     passes: tuple[tuple[str, int], ...] = ()
 
 
+NOWHERE = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """`static[k]` names static axis k of the node, `width[k]` its width axis k."""
@@ -99,6 +102,11 @@ def delta(first: Label, second: Label | int, size: int, place: Place) -> Term:
     other = number(second) if isinstance(second, int) else Term(_numbers_to(size), (second,))
     terms = (Term(_numbers_to(size), (first,)), other, number(1.0), number(0.0))
     return combine(comparison_where("=="), terms, place)
+
+
+def indicator(label: Label, size: int, index: int, place: Place = NOWHERE) -> Term:
+    """1 at one index of a static label, else 0."""
+    return delta(label, index, size, place)
 
 
 def union(tuples: Iterable[Sequence[Label]]) -> tuple[Label, ...]:
