@@ -97,7 +97,7 @@ def _numbers_to(size: int) -> Data:
     return data(f"0..{size}", np.arange(size))
 
 
-def delta(first: Label, second: Label | int, size: int, place: Place) -> Term:
+def delta(first: Label, second: Label | int, size: int, place: Place = NOWHERE) -> Term:
     """Kronecker's δ between two static labels of one length, or between a label and an index."""
     other = number(second) if isinstance(second, int) else Term(_numbers_to(size), (second,))
     terms = (Term(_numbers_to(size), (first,)), other, number(1.0), number(0.0))
