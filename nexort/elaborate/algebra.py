@@ -172,8 +172,12 @@ def _operator_fault(operator: str, left: Term, right: Term, site: Site) -> Nexor
         )
     if operator in "+-" and 0 in (left.order, right.order):
         return TypeFault("a scalar cannot be added to an operator", site.whole, *marks, hint=ENTRIES)
-    words = {"+": "added to", "-": "subtracted from", "/": "divided by", "^": "raised to the power of"}
-    return TypeFault(f"{_a(left)} cannot be {words[operator]} {_a(right)}", site.whole, *marks, hint=ENTRIES)
+    if operator == "-":
+        message = f"{_a(right)} cannot be subtracted from {_a(left)}"
+    else:
+        words = {"+": "added to", "/": "divided by", "^": "raised to the power of"}
+        message = f"{_a(left)} cannot be {words[operator]} {_a(right)}"
+    return TypeFault(message, site.whole, *marks, hint=ENTRIES)
 
 
 def _a(term: Term) -> str:

@@ -30,7 +30,7 @@ def number_at(tree: ast.Expr, evaluate: Evaluate, what: str) -> int | float:
         raise WidthFault(f"n is not allowed in {what}", tree.span, hint="it must be the same number at every width")
     if not isinstance(value, int | float):
         raise TypeFault(
-            f"{what} must be a number that is known before the run, and this is a {noun(value)}",
+            f"{what} takes a number that is known before the run, and this is a {noun(value)}",
             tree.span,
             hint="use numbers, params, shapes and loop variables",
         )
@@ -42,7 +42,7 @@ def integer_at(tree: ast.Expr, evaluate: Evaluate, what: str) -> int:
     if isinstance(value, float):
         if not value.is_integer():
             raise TypeFault(
-                f"{what} must be an integer, and this is {value:g}", tree.span, hint="round it, or choose the param so"
+                f"{what} takes an integer, and this is {value:g}", tree.span, hint="round it, or choose the param so"
             )
         value = int(value)
     return value

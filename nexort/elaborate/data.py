@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nexort.elaborate.constants import Evaluate, integer_at, number_at
+from nexort.elaborate.reading import names_called
 from nexort.errors import DataFault, NexortError, SizeFault, TypeFault, suggest
 from nexort.syntax import ast
 
@@ -175,8 +176,8 @@ def _listed(tree: ast.Expr, evaluate: Evaluate) -> Array:
             return np.array(items, dtype=np.float64)
         case ast.Binary(operator="+" | "*") if _has_list(tree):
             return _combined(tree, evaluate)
-        case ast.Call(function=ast.Name(id=name)) if name in KINDS:
-            hint = f"write data x[M] = {name}(…) alone, and compute with x in the program"
+        case ast.Binary() | ast.Call() if names_called(tree) & set(KINDS):
+            hint = "write data x[M] = normal(seed=1), and compute with x in the program"
             raise TypeFault("a random or spaced stand-in stands alone", tree.span, hint=hint)
         case _:
             return np.array(float(number_at(tree, evaluate, "an entry of a data array")))

@@ -104,10 +104,14 @@ def _fix_shape(unroller: Unroller, item: ast.DataItem, shape: tuple[int, ...]) -
                 f"use --set {tree.span.text}={size}" if is_param else "the arrays that share a shape name agree in it"
             )
             raise DataFault(
-                f"axis {axis} of '{item.name.id}' has {size} elements, and {tree.span.text} is {wanted}",
+                f"axis {axis} of '{item.name.id}' has {size} elements, and its declaration says {_said(tree, wanted)}",
                 tree.span,
                 hint=hint,
             )
+
+
+def _said(tree: ast.Expr, value: int) -> str:
+    return str(value) if isinstance(tree, ast.Number) else f"{tree.span.text} = {value}"
 
 
 # ------------------------------------------------------------------- matrices

@@ -77,7 +77,7 @@ def _index(ev: Evaluator, tree: ast.Expr) -> Label | int:
             raise IndexFault(
                 f"the index '{tree.id}' is not bound",
                 tree.span,
-                hint=f"bring it to the left side, or reduce over it: sum[{tree.id}](…)",
+                hint=f"bring it to the left side (output … as K[{tree.id}]), or reduce over it: sum[{tree.id}](…)",
             )
         return tree.id
     for name in names_in(tree):

@@ -19,6 +19,12 @@ def names_in(tree: ast.Expr) -> tuple[ast.Name, ...]:
     return tuple(node for node in nodes if isinstance(node, ast.Name) and id(node) not in called)
 
 
+def names_called(tree: ast.Expr) -> frozenset[str]:
+    """The names of called functions."""
+    calls = (node for node in walk_nodes(tree) if isinstance(node, ast.Call))
+    return frozenset(call.function.id for call in calls if isinstance(call.function, ast.Name))
+
+
 @lru_cache(maxsize=MEMORY)
 def names_read(tree: ast.Expr) -> frozenset[str]:
     return frozenset(name.id for name in names_in(tree))

@@ -10,6 +10,7 @@ from nexort.elaborate.expressions import Evaluator
 from nexort.elaborate.families import Pattern, Variable
 from nexort.elaborate.reading import bare_names, has_braces, names_in
 from nexort.elaborate.reductions import binder
+from nexort.elaborate.scope import BUILTINS
 from nexort.elaborate.values import family_labels
 from nexort.errors import IndexFault, SyntaxFault
 from nexort.graph.terms import Label
@@ -117,7 +118,7 @@ def _is_number(ev: Evaluator, name: ast.Name, size: ast.Expr | None) -> bool:
 
 def _fixed(ev: Evaluator, tree: ast.Expr) -> int:
     for name in names_in(tree):
-        if name.id in ev.statics:
+        if name.id in ev.statics or (ev.scope.find(name.id) is None and name.id not in BUILTINS):
             raise IndexFault(
                 f"the index '{name.id}' must stand alone in the brackets",
                 tree.span,

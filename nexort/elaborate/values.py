@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from nexort.errors import TypeFault
@@ -75,8 +76,6 @@ def check_finite(value: int | float | complex, span: Span) -> int | float:
         if -LARGEST < value < LARGEST:
             return value
         raise TypeFault("this number is too large", span, hint="it exceeds the range of double precision")
-    if isinstance(value, complex) or value != value or value in (float("inf"), float("-inf")):
-        raise TypeFault(
-            f"this number is not finite or not real: {value}", span, hint="change the numbers it is made of"
-        )
+    if isinstance(value, complex) or not isfinite(value):
+        raise TypeFault("this number is not real, or not finite", span, hint="change the numbers it is made of")
     return value

@@ -140,10 +140,11 @@ def _derivative(fn: Fn, position: int) -> tuple[Fn, tuple[int, ...]]:
 
 
 @cache
-def _guarded_product() -> Fn:
-    """(x, y) ↦ x y, but 0 where one of them is 0 and the other infinite."""
-    x, y, zero = argument(0), argument(1), symbolic_number(0)
-    return Fn.of(where_expr("==", x, zero, zero, where_expr("==", y, zero, zero, x * y)), 2)
+def _guarded(derivative: Fn) -> Fn:
+    """(dy, x, …) ↦ dy · derivative(x, …), but 0 where dy is 0: the derivative may be infinite there."""
+    dy, zero = argument(0), symbolic_number(0)
+    slope = apply_fn(derivative, [argument(k + 1) for k in range(derivative.arity)])
+    return Fn.of(where_expr("==", dy, zero, zero, dy * slope), derivative.arity + 1)
 
 
 @cache
@@ -179,8 +180,6 @@ class Tape:
         self._pieces: dict[Node, list[Piece]] = {}
         self._masked: set[Node] = set()
         """Values whose adjoint may be 0 for a branch that was not chosen."""
-        self._unbounded: set[Node] = set()
-        """Values whose adjoint may be infinite, at a pole of a function of them."""
         self._push(value.node)
 
     # ------------------------------------------------------------ dependence
@@ -400,29 +399,22 @@ class Tape:
         if derivative.is_zero:
             return []
         operands = [_labelled(user.operands[k], user.axes[k], adjoint.own, _wide(user), self.place) for k in kept]
-        if not kept:
-            local = number(float(derivative.expr))
-        elif derivative is primitive("identity"):
-            local = operands[0]
-        else:
-            local = combine(derivative, operands, self.place)
         operand = user.operands[position]
-        if self._needs_guard(user, operand, derivative):
-            term = combine(_guarded_product(), (adjoint.terms[0], local), self.place)
+        if self._is_guarded(user, operand, derivative):
+            term = combine(_guarded(derivative), (adjoint.terms[0], *operands), self.place)
+        elif not kept:
+            term = _times(adjoint.terms[0], number(float(derivative.expr)), self.place)
+        elif derivative is primitive("identity"):
+            term = _times(adjoint.terms[0], operands[0], self.place)
         else:
-            term = _times(adjoint.terms[0], local, self.place)
+            term = _times(adjoint.terms[0], combine(derivative, operands, self.place), self.place)
         return [self._settle(adjoint, user, operand, user.axes[position], term)]
 
-    def _needs_guard(self, user: Map, operand: Node, derivative: Fn) -> bool:
-        """Whether 0 · ∞ may occur: the gradient of where(x > 0, sqrt(x), 0) and of sqrt(relu(x)) at x < 0 is 0."""
-        is_entrywise = operand.type.order == user.type.order
-        has_pole = is_entrywise and _has_pole(derivative)
-        is_piecewise = _is_piecewise(derivative)
-        if has_pole or user in self._unbounded:
-            self._unbounded.add(operand)
-        if is_piecewise or user in self._masked:
+    def _is_guarded(self, user: Map, operand: Node, derivative: Fn) -> bool:
+        """Whether 0 · ∞ may occur: the gradient of where(x > 0, sqrt(x), 0) is 0 where x is 0."""
+        if _is_piecewise(derivative) or user in self._masked:
             self._masked.add(operand)
-        return (has_pole and user in self._masked) or (is_piecewise and user in self._unbounded)
+        return user in self._masked and operand.type.order == user.type.order and _has_pole(derivative)
 
     def _pull_reduce(self, user: Reduce, adjoint: Piece) -> list[Piece]:
         operand = user.operands[0]
