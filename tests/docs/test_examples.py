@@ -24,6 +24,6 @@ def test_quickstart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_approach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("matplotlib")
     out = tmp_path / "approach.png"
-    sizes = ["--samples", "64", "--replicates", "2", "--trials", "3", "--largest", "128"]
+    sizes = ["--samples", "256", "--replicates", "2", "--trials", "3", "--largest", "128"]
     run_example("approach.py", ["--out", str(out), *sizes], monkeypatch)
     assert out.stat().st_size > 10_000
