@@ -36,7 +36,7 @@ class Graph:
     order: tuple[Node, ...] = field(default=())
 
     @cached_property
-    def digraph(self) -> nx.MultiDiGraph:
+    def digraph(self) -> nx.MultiDiGraph[Node]:
         """The graph on networkx, edges from operand to user with attribute `position`."""
         import networkx as nx
 
