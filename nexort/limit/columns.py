@@ -31,8 +31,8 @@ _FIRST_CAPACITY = 16
 class Rows:
     """A (count, N) array that grows at the bottom; room is doubled, so that appending costs O(1) copies a row."""
 
-    def __init__(self, samples: int, dtype: Any = np.float64, capacity: int = _FIRST_CAPACITY) -> None:
-        self._store: Array = np.empty((max(capacity, 1), samples), dtype)
+    def __init__(self, samples: int, dtype: Any = np.float64) -> None:
+        self._store: Array = np.empty((_FIRST_CAPACITY, samples), dtype)
         self.count = 0
 
     @property
@@ -63,15 +63,8 @@ class Rows:
 class Basis:
     """An orthonormal basis of the span of all rows given to `extend` or `adopt`."""
 
-    def __init__(
-        self,
-        samples: int,
-        dtype: Any = np.float64,
-        *,
-        capacity: int = _FIRST_CAPACITY,
-        products: Products | None = None,
-    ) -> None:
-        self._rows = Rows(samples, dtype, capacity)
+    def __init__(self, samples: int, dtype: Any = np.float64, *, products: Products | None = None) -> None:
+        self._rows = Rows(samples, dtype)
         self._products = products or Products()
         self.tolerance = TOLERANCE[self._rows.dtype]
 

@@ -56,13 +56,12 @@ class WidthSpace:
         *,
         name: str = "of the graph",
         warn: Warn | None = None,
-        capacity: int = 16,
         products: Products | None = None,
     ) -> None:
         self.name = name
         self.room = max(int(FILL * samples), 1)
         self.products = products or Products()
-        self._basis = Basis(samples, dtype, capacity=min(capacity, self.room), products=self.products)
+        self._basis = Basis(samples, dtype, products=self.products)
         self._basis.adopt(np.ones((1, samples), dtype))
         self._warn = warn or (lambda message: None)
         self._is_full = False

@@ -7,6 +7,7 @@ from math import pi, sqrt
 
 import numpy as np
 import pytest
+
 from oracle import known_limits
 
 from .programs import assert_limit, limit
