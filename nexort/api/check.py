@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from nexort.api.memory import format_bytes
 from nexort.api.options import CheckOptions
+from nexort.engine import format_bytes
 from nexort.graph import Apply, Data, Graph, MatMul
 from nexort.syntax import ast
 

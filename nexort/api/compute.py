@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nexort.api.memory import refuse_too_large
 from nexort.api.options import LimitOptions, RunOptions
 from nexort.api.results import LimitOutput, LimitResults, RunOutput, RunResults, count
 from nexort.errors import ComputationFault
@@ -55,7 +54,6 @@ def compute_run(
     from nexort.finite import FiniteRun
 
     run = FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
-    refuse_too_large(run.estimate.bytes, "lower --width")
     work = _repeat(graph, run.trial, options.trials, RunResults.repeat, progress)
     return _finish(
         work,
@@ -76,7 +74,6 @@ def compute_limit(
     from nexort.limit import LimitRun
 
     run = LimitRun(graph, samples=options.samples, seed=options.seed, dtype=options.dtype)
-    refuse_too_large(run.estimate.bytes, "lower --samples")
     work = _repeat(graph, run.replicate, options.replicates, LimitResults.repeat, progress)
     return _finish(
         work,

@@ -4,6 +4,7 @@ from nexort.engine.arrays import Array, contract, take_diagonals
 from nexort.engine.averages import AverageRule
 from nexort.engine.estimate import Estimate, estimate_plan
 from nexort.engine.execute import Meaning, Progress, execute
+from nexort.engine.memory import available_bytes, format_bytes, refuse_too_large
 from nexort.engine.plan import Plan, build_plan
 from nexort.engine.streams import Law, Streams, draw, fill_rows
 from nexort.engine.workers import Workers, available_threads, multiply_matrix
@@ -18,6 +19,7 @@ __all__ = [
     "Progress",
     "Streams",
     "Workers",
+    "available_bytes",
     "available_threads",
     "build_plan",
     "contract",
@@ -25,6 +27,8 @@ __all__ = [
     "estimate_plan",
     "execute",
     "fill_rows",
+    "format_bytes",
     "multiply_matrix",
+    "refuse_too_large",
     "take_diagonals",
 ]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, field
 from math import prod, sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +24,9 @@ from nexort.engine import (
     execute,
     fill_rows,
     multiply_matrix,
+    refuse_too_large,
     take_diagonals,
 )
-from nexort.errors import ComputationFault
 from nexort.finite.lower import lower_graph
 from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, Select, WidthNumber
 from nexort.passes import outer_sums
@@ -155,38 +152,6 @@ class FiniteRun:
 
         Raises ComputationFault if the run would not fit the memory, or a value is not finite.
         """
-        check_memory(self.estimate, self.width)
+        refuse_too_large(self.estimate.bytes, f"at width {self.width}", "lower --width")
         meaning = Neurons(length=self.width, dtype=np.dtype(self.dtype), init=self.init, streams=Streams(self.seed, k))
         return execute(self.plan, meaning, progress=progress, threads=self.threads)
-
-
-def check_memory(estimate: Estimate, width: int) -> None:
-    """Refuse, before anything is allocated, a run that needs more memory than there is."""
-    available = available_memory()
-    if available is not None and estimate.bytes > available:
-        raise ComputationFault(
-            f"at width {width} this program needs {show_bytes(estimate.bytes)} of memory, "
-            f"and {show_bytes(available)} are available",
-            hint="choose a smaller --width" + (", or --dtype float32" if estimate.bytes < 2 * available else ""),
-        )
-
-
-def available_memory() -> int | None:
-    """Bytes that can be allocated without swapping, None where the system does not tell."""
-    if sys.platform == "linux":
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def show_bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} PB"

@@ -7,12 +7,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nexort.engine import Array, Streams, build_plan, execute
+from nexort.engine import Array, Streams, build_plan, execute, refuse_too_large
 from nexort.graph import Graph
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
-from nexort.limit.memory import refuse_too_large
 from nexort.limit.width import check_width_limits
 from nexort.passes import outer_sums
 
@@ -44,7 +43,7 @@ class LimitRun:
         Raises ComputationFault where it would not fit the memory, a value is not finite, or the arguments of a matrix
         outnumber the samples.
         """
-        refuse_too_large(self.estimate.bytes, self.samples)
+        refuse_too_large(self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
         meaning = KetMeaning(
             self._kets,
             samples=self.samples,

@@ -12,13 +12,14 @@ from nexort.errors import ComputationFault
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def refuse_too_large(needed: int | float, remedy: str) -> None:
-    """Raises ComputationFault if `needed` bytes are more than there are."""
+def refuse_too_large(needed: int | float, what: str, remedy: str) -> None:
+    """Raises ComputationFault, before anything is allocated, if `needed` bytes are more than there are."""
     available = available_bytes()
     if available is not None and needed > available:
         raise ComputationFault(
-            f"this needs about {format_bytes(needed)} of memory, and {format_bytes(available)} are available",
-            hint=f"{remedy}; `nexort check` states the memory needed",
+            f"{what} this program needs about {format_bytes(needed)} of memory, "
+            f"and {format_bytes(available)} are available",
+            hint=f"{remedy}, or use --dtype float32; `nexort check` states the memory needed",
         )
 
 
