@@ -130,7 +130,7 @@ def load(path: str | os.PathLike[str], /, *, data: DataSource | None = None, **p
 
 
 def compile(text: str, /, *, data: DataSource | None = None, **params: float) -> Program:
-    """The program in a string; otherwise as `load`. Imports are found in the current folder and the library."""
+    """The program in a string; otherwise as `load`. Imports are found in the library."""
     return load_source(Source("<text>", text), data=data, settings=params)
 
 

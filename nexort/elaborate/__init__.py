@@ -13,7 +13,7 @@ from nexort.elaborate.data import load_data
 from nexort.elaborate.outputs import Outputs, name_unnamed
 from nexort.elaborate.statements import Unroller
 from nexort.errors import FaultGroup, NexortError, UsageFault, suggest
-from nexort.graph import Graph, build_graph
+from nexort.graph import Graph, build_graph, collector_paused
 from nexort.syntax import ast
 
 __all__ = ["elaborate", "load_data"]
@@ -21,6 +21,7 @@ __all__ = ["elaborate", "load_data"]
 DEEP = 20_000
 
 
+@collector_paused()
 def elaborate(
     program: ast.Program, *, settings: Mapping[str, int | float] | None = None, data: Mapping[str, object] | None = None
 ) -> Graph:

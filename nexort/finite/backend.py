@@ -28,7 +28,7 @@ from nexort.engine import (
     take_diagonals,
 )
 from nexort.finite.lower import lower_graph
-from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, Select, WidthNumber
+from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, Select, WidthNumber, collector_paused
 from nexort.passes import outer_sums
 from nexort.symbolic import value_at_width
 
@@ -128,6 +128,7 @@ class FiniteRun:
     plan: Plan = field(init=False, repr=False)
     estimate: Estimate = field(init=False)
 
+    @collector_paused()
     def __init__(
         self,
         graph: Graph,

@@ -1,5 +1,6 @@
 """The program graph: typed nodes, the labelled algebra that builds them, gradients, and the verifier."""
 
+from nexort.graph.collector import collector_paused
 from nexort.graph.graph import Graph, Output, build_graph, rewrite, topological_order
 from nexort.graph.nodes import (
     Alias,
@@ -54,6 +55,7 @@ __all__ = [
     "Type",
     "WidthNumber",
     "build_graph",
+    "collector_paused",
     "rewrite",
     "topological_order",
 ]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nexort.engine import Array, Streams, build_plan, execute, refuse_too_large
-from nexort.graph import Graph
+from nexort.graph import Graph, collector_paused
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
@@ -25,6 +25,7 @@ class LimitRun:
     Raises WidthFault where a number in n has no limit or a value that vanishes through n meets a jump.
     """
 
+    @collector_paused()
     def __init__(self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64") -> None:
         check_width_limits(graph)
         lowered = lower_for_limit(graph)
