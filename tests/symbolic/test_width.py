@@ -66,6 +66,6 @@ def test_a_very_long_expression_is_given_up_quickly() -> None:
 def test_values() -> None:
     assert value_at_width(1 / raise_power(N, ROOT), 64) == 0.125
     assert value_at_width((N + 1) / N, 4) == 1.25
-    assert value_at_width(call("log", [N]), 10) == math.log(10)
+    assert value_at_width(call("log", [N]), 10) == pytest.approx(math.log(10), rel=1e-15)
     assert value_at_width(number(0.1), 3) == 0.1
     assert value_at_width(raise_power(N, number(-1)) * N, 7) == 1.0
