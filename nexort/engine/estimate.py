@@ -11,7 +11,7 @@ from math import prod
 
 from nexort.engine.blocks import BlockOp, Coord, block_flops, block_op, bound_count, identity_coords
 from nexort.engine.levels import PRODUCT_DISCOUNT
-from nexort.engine.plan import NodeStep, Plan, SweepStep, base_matrix, tile_extents
+from nexort.engine.plan import NodeStep, Plan, SweepStep, base_matrix, is_read_by_elements, tile_extents
 from nexort.engine.sweep import peak_entries
 from nexort.graph import Average, Contract, DenseOperator, InitialMatrix, Map, MatMul, Node, Reduce, Select
 
@@ -75,11 +75,11 @@ def value_bytes(node: Node, length: int, itemsize: int) -> int:
 
 def _own_bytes(plan: Plan, node: Node, length: int, itemsize: int) -> int:
     """Memory that a value adds: none for a factored one, or a view."""
-    if node in plan.levels.factored or (isinstance(node, InitialMatrix) and plan.is_read_by_elements(node)):
+    if node in plan.levels.factored or (isinstance(node, InitialMatrix) and is_read_by_elements(plan.graph, node)):
         return 0
     if isinstance(node, Select):
         base = base_matrix(node)
-        return value_bytes(node, length, itemsize) if base is not None and plan.is_read_by_elements(base) else 0
+        return value_bytes(node, length, itemsize) if base is not None and is_read_by_elements(plan.graph, base) else 0
     return value_bytes(node, length, itemsize)
 
 

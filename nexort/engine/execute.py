@@ -33,7 +33,7 @@ from nexort.engine.blocks import (
 from nexort.engine.buffers import Buffers
 from nexort.engine.factors import Factors, contract_factors, factor_node, prepare, tile_of
 from nexort.engine.faults import check_finite
-from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, tile_extents
+from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, is_read_by_elements, tile_extents
 from nexort.engine.sweep import Instruction, Load, TileProgram
 from nexort.engine.workers import OrderedSum, Workers, single_threaded_blas
 from nexort.graph import Data, InitialMatrix, InitialVector, Map, MatMul, Node, Number, Output, Select, WidthNumber
@@ -146,7 +146,7 @@ def _node_value(run: Run, node: Node) -> Any:
         case InitialVector():
             return run.meaning.initial_vector(node)
         case InitialMatrix():
-            return None if run.plan.is_read_by_elements(node) else run.meaning.initial_matrix(node, run.workers)
+            return None if is_read_by_elements(run.plan.graph, node) else run.meaning.initial_matrix(node, run.workers)
         case Select() if node.type.is_operator:
             base = run.values.get(node.operands[0])
             if base is None:

@@ -72,10 +72,6 @@ class Plan:
     overwritten: tuple[dict[Node, Node], ...]
     outer: frozenset[Node] = field(default=frozenset())
 
-    def is_read_by_elements(self, node: Node) -> bool:
-        """Whether a family of matrices is read element by element only: then each element is drawn on its own."""
-        return bool(node.type.shape) and all(isinstance(user, Select) for user in self.graph.users[node])
-
 
 def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None) -> Plan:
     """The schedule of a lowered graph at width `length`; `outer_sums` are its tensors that are sums of outer products.
@@ -87,7 +83,7 @@ def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), ru
     steps = _order_steps(levels, _make_steps(levels))
     freed = _find_freed(levels, steps)
     overwritten = tuple(
-        _find_overwritten(step, free) if isinstance(step, SweepStep) else {}
+        _find_overwritten(levels, step, free) if isinstance(step, SweepStep) else {}
         for step, free in zip(steps, freed, strict=True)
     )
     return Plan(graph, levels, tuple(steps), freed, overwritten, outer)
@@ -220,8 +216,8 @@ def _find_freed(levels: Levels, steps: list[Step]) -> tuple[tuple[Node, ...], ..
     for k, step in enumerate(steps):
         last.update(dict.fromkeys((*step.produced, *step.read), k))
     for node in reversed(levels.graph.order):
-        if node in levels.factored:
-            # a factored value holds the arrays that it is made of
+        if node in levels.factored or (is_view(node) and isinstance(node, Select)):
+            # a factored value holds the arrays that it is made of, a view that of which it is a part
             last.update((operand, max(last[operand], last[node])) for operand in node.operands)
     freed: list[list[Node]] = [[] for _ in steps]
     results = set(levels.graph.results)
@@ -231,18 +227,18 @@ def _find_freed(levels: Levels, steps: list[Step]) -> tuple[tuple[Node, ...], ..
     return tuple(tuple(nodes) for nodes in freed)
 
 
-def _find_overwritten(step: SweepStep, freed: Iterable[Node]) -> dict[Node, Node]:
+def _find_overwritten(levels: Levels, step: SweepStep, freed: Iterable[Node]) -> dict[Node, Node]:
     """A dead array for each stored root of the same shape, where no tile needs it after the root is written."""
     reads = last_reads(step.program)
     aligned = aligned_loads(step.program)
     position = {i.action.node: k for k, i in enumerate(step.program.instructions) if i.is_root}
-    dead = [node for node in freed if node in aligned and (node.type.order >= 2) and _is_owned(node)]
+    dead = [node for node in _matrices(freed) if node in aligned and _is_owned(levels, node)]
     chosen: dict[Node, Node] = {}
     for op in step.roots:
         root = op.node
         if root.type.order < 2 or rank(op) > root.type.order:
             continue
-        fits = [node for node in dead if node.type.shape == root.type.shape and reads[node] <= position[root]]
+        fits = [node for node in dead if _has_shape(node, root) and reads[node] <= position[root]]
         if fits:
             # the array read last before: Adam's m over m, W over W
             chosen[root] = max(fits, key=lambda node: reads[node])
@@ -250,11 +246,21 @@ def _find_overwritten(step: SweepStep, freed: Iterable[Node]) -> dict[Node, Node
     return chosen
 
 
-def _is_owned(node: Node) -> bool:
-    """Whether the node's array is its own, not a view of another's (initial matrices are drawn per element)."""
-    return not isinstance(node, Stack) and not (
-        is_view(node) and isinstance(node, Select) and base_matrix(node) is None
-    )
+def _has_shape(node: Node, other: Node) -> bool:
+    return (node.type.shape, node.type.order) == (other.type.shape, other.type.order)
+
+
+def _is_owned(levels: Levels, node: Node) -> bool:
+    """Whether the node is an array of its own: not factors, nor a view of another's array."""
+    if isinstance(node, Select) and is_view(node):
+        base = node.operands[0]
+        return isinstance(base, InitialMatrix) and is_read_by_elements(levels.graph, base)
+    return not isinstance(node, Stack) and node not in levels.factored
+
+
+def is_read_by_elements(graph: Graph, node: Node) -> bool:
+    """Whether a family of matrices is read element by element only: then each element is drawn on its own."""
+    return bool(node.type.shape) and all(isinstance(user, Select) for user in graph.users[node])
 
 
 def base_matrix(node: Node) -> InitialMatrix | None:
