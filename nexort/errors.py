@@ -45,14 +45,26 @@ class NexortError(Exception):
         """The message as the terminal shows it: place, source line, caret, reason, remedy."""
         head = f"{self.labels[0].span.place}: " if self.labels else ""
         lines = [f"{head}{self.kind}: {self.message}"]
-        main = self.labels[0].span.source if self.labels else None
-        for label in self.labels:
-            if label.span.source is not main:
-                lines.append(f"  in {label.span.place}:")
-            lines.append(label.span.draw(label.note))
+        shown = self.labels[0].span if self.labels else None
+        for labels in self._by_line():
+            first = labels[0].span
+            if shown is not None and first.source is not shown.source:
+                lines.append(f"  in {first.place}:")
+            shown = first
+            lines.append(first.excerpt())
+            # a place without a note says nothing beside others on its line that have one
+            noted = [label for label in labels if label.note] or labels[:1]
+            lines.extend(label.span.carets(label.note) for label in noted)
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+    def _by_line(self) -> list[list[Label]]:
+        """The labels of each source line, in order of first mention."""
+        lines: dict[tuple[int, int], list[Label]] = {}
+        for label in self.labels:
+            lines.setdefault((id(label.span.source), label.span.line), []).append(label)
+        return list(lines.values())
 
     def __str__(self) -> str:
         return self.render()

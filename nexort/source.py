@@ -62,12 +62,13 @@ class Span:
             return self
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
 
-    def draw(self, note: str = "") -> str:
-        """The source line with carets under this span, and a note behind them."""
+    def excerpt(self) -> str:
+        """The source line that the span starts on, behind its number."""
+        return f"{self.line:>5} | {self.source.line(self.line)}"
+
+    def carets(self, note: str = "") -> str:
+        """Carets that stand under this span below its excerpt, and a note behind them."""
         first, column = self.source.position(self.start)
         last, end_column = self.source.position(max(self.start, self.end - 1))
-        line = self.source.line(first)
-        width = (end_column - column + 1) if last == first else len(line) - column + 1
-        gutter = f"{first:>5} | "
-        carets = " " * (column - 1) + "^" * max(1, width)
-        return f"{gutter}{line}\n{' ' * (len(gutter) - 2)}| {carets}{' ' + note if note else ''}"
+        width = (end_column - column + 1) if last == first else len(self.source.line(first)) - column + 1
+        return f"      | {' ' * (column - 1)}{'^' * max(1, width)}{' ' + note if note else ''}"
