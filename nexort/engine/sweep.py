@@ -106,9 +106,7 @@ def build_tile_program(
     builder = _Builder(is_loaded, keyed, {}, [])
     for op in roots:
         builder.visit(op)
-    last: dict[int, int] = {}
-    for k, (_, inputs, _) in enumerate(builder.actions):
-        last.update(dict.fromkeys(inputs, k))
+    last = _last_uses(builder)
     released: dict[int, list[int]] = {}
     for slot, k in last.items():
         if _is_recyclable(builder.actions[slot], factored):
@@ -119,6 +117,17 @@ def build_tile_program(
     )
     used = [coord.grid for op in roots for coord in (*op.coords, *op.bound)]
     return TileProgram(instructions, max(used, default=-1) + 1)
+
+
+def _last_uses(builder: _Builder) -> dict[int, int]:
+    """For each slot that is read, the last instruction that reads it, or a view of it."""
+    last: dict[int, int] = {}
+    for k, (action, inputs, _) in reversed(list(enumerate(builder.actions))):
+        # what is not written into an array of its own may be a view of what it reads
+        is_view = isinstance(action, BlockOp) and not writes_destination(action.node)
+        end = last.get(k, k) if is_view else k
+        last.update((slot, max(end, last.get(slot, end))) for slot in inputs)
+    return last
 
 
 def _is_recyclable(entry: tuple[Load | BlockOp, tuple[int, ...], bool], factored: frozenset[Node]) -> bool:

@@ -304,6 +304,25 @@ for t in 0..4:
     output <x|V|y> as o1
 output <V @ x|W @ y> as o2
 """,
+    "order 3 made while a tensor of order 2 dies": """
+vector x, y
+S{i,j} = avg{k}(tanh(x{i} * y{j} + x{k}))
+U{i,j,k} = tanh(S{i,j} * y{k})
+output avg{i,j,k}(U{i,j,k} * U{k,j,i}) as o1
+""",
+    "elements of families read in tiles": """
+vector x[2], y
+G[l]{i,j} = abs(x[l]{i} * x[l]{j} + sin(y{j} - y{j} * x[0]{j}))
+T{i,j} = G[0]{i,j}
+output avg(T * T') as o1
+""",
+    "factors read in tiles for the last time": """
+vector x[2], y[2]
+matrix W
+T{i,j} = sum[a](x[a]{i} * y[a]{j})
+V = W - T - 0.5 * (T @ T' @ T) + 0.1 * (T @ T' @ T @ T' @ T)
+output <x[0]|W @ V|y[1]> as o1
+""",
     "masks along a family": """
 vector x[3], y
 m[a < 3] = 1
