@@ -19,6 +19,8 @@ COMPARE: dict[ast.Comparator, Callable[[float, float], bool]] = {
     "!=": ne,
 }
 MAX_SIZE = 10**9
+MAX_AXES = 16
+"""Of an array, and indices of a statement: arrays of NumPy have 64, and a gradient may have twice as many."""
 
 Evaluate = Callable[[ast.Expr], Value]
 
@@ -86,3 +88,8 @@ def condition_at(tree: ast.Expr, evaluate: Evaluate) -> bool:
             return True
         case _:
             raise TypeFault("a condition compares numbers", tree.span, hint="for example t % 2 == 0 or t > 0")
+
+
+def check_axes(count: int, span: Span) -> None:
+    if count > MAX_AXES:
+        raise SizeFault(f"{count} axes are over the bound of {MAX_AXES}", span, hint="join axes into one")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
 from math import prod
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.elaborate.constants import Evaluate, integer_at, number_at
+from nexort.elaborate.constants import Evaluate, check_axes, integer_at, number_at
 from nexort.elaborate.reading import names_called
 from nexort.errors import DataFault, NexortError, SizeFault, TypeFault, suggest
 from nexort.syntax import ast
@@ -25,21 +24,22 @@ KINDS = ("normal", "uniform", "sphere", "rademacher", "linspace")
 def load_data(path: str | Path) -> dict[str, Array]:
     """The arrays of an .npz file, as they are (pickled objects are refused); checked when a program uses them."""
     path = Path(path)
+    hint = "write it with np.savez(path, xi=xi)"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataFault(
-                    f"{path} is a single array, not an .npz archive", hint="write it with np.savez(path, xi=xi)"
-                )
-            return {name: _member(archive, name, path) for name in archive.files}
+                raise DataFault(f"{path} is a single array, not an .npz archive", hint=hint)
+            with archive:
+                return {name: _member(archive, name, path) for name in archive.files}
     except FileNotFoundError:
         raise DataFault(f"the data file {path} does not exist", hint="check the path behind --data") from None
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError) as fault:
-        if isinstance(fault, ValueError) and "pickle" in str(fault):
+    except NexortError:
+        raise
+    except Exception as fault:  # a broken file may raise anything
+        if "pickle" in str(fault):
             raise _pickled(path, None) from None
-        raise DataFault(
-            f"{path} cannot be read as an .npz archive: {fault}", hint="write it with np.savez(path, xi=xi)"
-        ) from None
+        raise DataFault(f"{path} cannot be read as an .npz archive: {fault}", hint=hint) from None
 
 
 def _pickled(path: Path, name: str | None) -> DataFault:
@@ -52,9 +52,9 @@ def _pickled(path: Path, name: str | None) -> DataFault:
 def _member(archive: Any, name: str, path: Path) -> Array:
     try:
         return archive[name]
-    except ValueError:
-        raise _pickled(path, name) from None
-    except (OSError, zipfile.BadZipFile, EOFError, MemoryError) as fault:
+    except Exception as fault:  # a broken file may raise anything
+        if "pickle" in str(fault):
+            raise _pickled(path, name) from None
         raise DataFault(f"the array '{name}' in {path} cannot be read: {fault}", hint="write the file again") from None
 
 
@@ -96,9 +96,8 @@ def check_array(item: ast.DataItem, array: object) -> Array:
 
 def missing(item: ast.DataItem, given: Mapping[str, object]) -> NexortError:
     name = item.name.id
-    hint = (
-        suggest(name, given) or f"give the key '{name}' in --data FILE.npz, or a stand-in: data {name} = normal(seed=1)"
-    )
+    stand_in = f"data {item.span.text} = normal(seed=1)"
+    hint = suggest(name, given) or f"give the key '{name}' in --data FILE.npz, or a stand-in: {stand_in}"
     return DataFault(f"no data for '{name}'", item.span, hint=hint)
 
 
@@ -121,7 +120,7 @@ def standin(item: ast.DataItem, shape: tuple[int, ...] | None, evaluate: Evaluat
     if count > MAX_ENTRIES:
         raise SizeFault(f"'{item.name.id}' would have {count} entries, over the bound of {MAX_ENTRIES}", item.span)
     if tree.function.id == "linspace":
-        return _linspace(tree, shape, evaluate)
+        return check_array(item, _linspace(tree, shape, evaluate))
     return _random(item, tree.function.id, _seed(tree, evaluate), shape)
 
 
@@ -140,7 +139,7 @@ def _random(item: ast.DataItem, kind: str, seed: int, shape: tuple[int, ...]) ->
             points = generator.standard_normal(shape)
             if not shape:
                 raise DataFault("sphere gives rows, and a number has none", item.span, hint="declare an axis")
-            return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True), dtype=np.float64)
+            return (points / np.linalg.norm(points, axis=-1, keepdims=True)).astype(np.float64)
 
 
 def _seed(tree: ast.Call, evaluate: Evaluate) -> int:
@@ -173,6 +172,7 @@ def _listed(tree: ast.Expr, evaluate: Evaluate) -> Array:
                 hint = "a data array is rectangular"
                 raise DataFault("the rows of this list have different lengths", tree.span, hint=hint)
             _check_length(sum(item.size for item in items), tree)
+            check_axes(max((item.ndim for item in items), default=0) + 1, tree.span)
             return np.array(items, dtype=np.float64)
         case ast.Binary(operator="+" | "*") if _has_list(tree):
             return _combined(tree, evaluate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort.elaborate import data as arrays
-from nexort.elaborate.constants import number_at, size_at
+from nexort.elaborate.constants import check_axes, number_at, size_at
 from nexort.elaborate.families import Kind, Region, Variable
 from nexort.elaborate.functions import Body
 from nexort.elaborate.imports import find_import, parse_import
@@ -67,6 +67,7 @@ def _declare_param(unroller: Unroller, binding: ast.Binding) -> None:
 def _declare_data(unroller: Unroller, item: ast.DataItem) -> None:
     name = item.name.id
     check_bindable(item.name)
+    check_axes(len(item.shape), item.span)
     if name in unroller.given:
         array = arrays.check_array(item, unroller.given[name])
     elif item.standin is None:
@@ -120,6 +121,7 @@ def _said(tree: ast.Expr, value: int) -> str:
 def declare_initial(unroller: Unroller, kind: Kind, item: ast.InitialItem) -> None:
     """One initial vector or matrix, or a family of them: new ones in each pass of a loop."""
     check_bindable(item.name)
+    check_axes(len(item.shape), item.span)
     evaluate = unroller.evaluator().value
     shape = tuple(size_at(tree, evaluate) for tree in item.shape)
     node: Node

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from nexort.elaborate import algebra, calls, indices
 from nexort.elaborate.algebra import ENTRIES, Site
+from nexort.elaborate.constants import check_axes
 from nexort.elaborate.diagonals import Diagonals, diagonal
 from nexort.elaborate.families import Variable
 from nexort.elaborate.functions import strip_primes
@@ -279,6 +280,7 @@ class Evaluator:
                     f"'{name.id}' {what}, so it cannot be an index", name.span, *marks, hint="use another name"
                 )
             bound.add(name.id)
+            check_axes(len(self.statics | self.widths | bound), name.span)
 
 
 def _is_bound_to_number(term: Term) -> bool:

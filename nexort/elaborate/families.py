@@ -217,7 +217,9 @@ class Variable:
                 best = region
         if best is None:
             return None
-        for layer in self._layers.values():
+        for mask, layer in self._layers.items():
+            if not any(is_index and index is None for index, is_index in zip(pattern, mask, strict=True)):
+                continue  # one region of the layer at most holds a part of the pattern: then it holds all, as `best`
             for region in reversed(layer.values()):
                 if region.rank <= best.rank:
                     break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,6 +28,8 @@ from nexort.syntax import ast
 
 MAX_PRIMES = 6
 MAX_ARGUMENTS = 50
+MAX_OPERATIONS = 2000
+"""Of a function, the functions that it calls written out."""
 
 
 @cache
@@ -42,7 +44,27 @@ def derivative(fn: Fn, count: int, span: Span) -> Fn:
         raise SizeFault(f"a derivative of order {count} is over the bound of {MAX_PRIMES}", span)
     for _ in range(count):
         fn = fn.derivative(0)
+        _check_size(fn.expr, {}, span)
     return fn
+
+
+def _check_size(expr: Any, sizes: Mapping[Any, int], span: Span) -> None:
+    """Refuse an expression that would be too long once its arguments have the lengths `sizes`."""
+    if _size(expr, sizes) > MAX_OPERATIONS:
+        raise SizeFault(
+            f"this function has more than {MAX_OPERATIONS} operations, the functions that it calls written out",
+            span,
+            hint="name intermediate values in the program instead",
+        )
+
+
+def _size(expr: Any, sizes: Mapping[Any, int]) -> int:
+    total, pending = 0, [expr]
+    while pending and total <= MAX_OPERATIONS:
+        part = pending.pop()
+        total += sizes.get(part, 1)
+        pending.extend(part.args)
+    return total
 
 
 def strip_primes(tree: ast.Expr) -> tuple[ast.Expr, int]:
@@ -127,7 +149,9 @@ class Body:
                     f"'{name.id}' is built in and cannot be an argument", name.span, hint="choose another name"
                 )
         arguments = {name: argument(k) for k, name in enumerate(names)}
-        return Fn.of(self._expr(self.tree.body, arguments), len(names))
+        body = self._expr(self.tree.body, arguments)
+        _check_size(body, {}, self.tree.body.span)
+        return Fn.of(body, len(names))
 
     def _expr(self, tree: ast.Expr, arguments: dict[str, Any]) -> Any:
         read: Callable[[ast.Expr], Any] = lambda inner: self._expr(inner, arguments)  # noqa: E731
@@ -178,7 +202,10 @@ class Body:
         if function.id in BUILTINS and function.id not in FUNCTIONS:
             raise self._refused(tree)
         fn = find_function(self.scope, function, len(tree.arguments), tree)
-        return apply_fn(derivative(fn, primes, tree.function.span), [read(part) for part in tree.arguments])
+        fn = derivative(fn, primes, tree.function.span)
+        values = [read(part) for part in tree.arguments]
+        _check_size(fn.expr, {argument(k): _size(value, {}) for k, value in enumerate(values)}, tree.span)
+        return apply_fn(fn, values)
 
     def _refused(self, tree: ast.Expr) -> NexortError:
         return TypeFault(

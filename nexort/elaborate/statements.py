@@ -27,7 +27,7 @@ from nexort.source import Span
 from nexort.syntax import ast
 
 MAX_PASSES = 1_000_000
-MAX_STATEMENTS = 3_000_000
+MAX_STATEMENTS = 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)

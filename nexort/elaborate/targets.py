@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nexort.elaborate.constants import integer_at, size_at
+from nexort.elaborate.constants import check_axes, integer_at, size_at
 from nexort.elaborate.expressions import Evaluator
 from nexort.elaborate.families import Pattern, Variable
 from nexort.elaborate.reading import bare_names, has_braces, names_in
@@ -54,6 +54,7 @@ def read_target(ev: Evaluator, tree: ast.Assign) -> Target:
             "this cannot be assigned to", tree.target.span, hint="a name, name[indices], name{axes} or name[…]{…}"
         )
     ev.is_braced = widths is not None or has_braces(tree.value)
+    check_axes(len(indices or ()), tree.target.span)
     if indices is None:
         wanted = _whole_family(ev, base, tree)
     else:

@@ -21,9 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexort.graph.nodes import (
     Alias,
@@ -48,6 +47,7 @@ from nexort.graph.nodes import (
     Transpose,
     WidthNumber,
 )
+from nexort.graph.slopes import guarded, has_pole, is_piecewise, slope
 from nexort.graph.terms import (
     Label,
     Place,
@@ -65,8 +65,7 @@ from nexort.graph.terms import (
     transpose,
     union,
 )
-from nexort.symbolic import Fn, apply_fn, argument, comparison_where, primitive, where_expr
-from nexort.symbolic import number as symbolic_number
+from nexort.symbolic import Fn, comparison_where, primitive
 
 
 class Own(NamedTuple):
@@ -128,43 +127,6 @@ def _times(first: Term, second: Term, place: Place) -> Term:
         if isinstance(one.node, Number) and one.node.value == 1.0:
             return other
     return combine(primitive("mul"), (first, second), place)
-
-
-@cache
-def _derivative(fn: Fn, position: int) -> tuple[Fn, tuple[int, ...]]:
-    """∂fn/∂(argument), as a function of those arguments that it depends on."""
-    full = fn.derivative(position)
-    kept = tuple(k for k in range(full.arity) if full.depends_on(k))
-    places = [argument(kept.index(k) if k in kept else k) for k in range(full.arity)]
-    return Fn.of(apply_fn(full, places), len(kept)), kept
-
-
-@cache
-def _guarded(derivative: Fn) -> Fn:
-    """(dy, x, …) ↦ dy · derivative(x, …), but 0 where dy is 0: the derivative may be infinite there."""
-    dy, zero = argument(0), symbolic_number(0)
-    slope = apply_fn(derivative, [argument(k + 1) for k in range(derivative.arity)])
-    return Fn.of(where_expr("==", dy, zero, zero, dy * slope), derivative.arity + 1)
-
-
-@cache
-def _has_pole(fn: Fn) -> bool:
-    """Whether the function may be infinite where its arguments are finite."""
-    return any(
-        (part.is_Pow and not part.exp.is_nonnegative) or getattr(getattr(part, "rule", None), "name", "") == "log"
-        for part in _subexpressions(fn.expr)
-    )
-
-
-@cache
-def _is_piecewise(fn: Fn) -> bool:
-    """Whether the function may be exactly 0 in a region: the branch that was not chosen."""
-    names = [getattr(getattr(part, "rule", None), "name", "") for part in _subexpressions(fn.expr)]
-    return any(name in ("step", "sign") or name.startswith("where") for name in names)
-
-
-def _subexpressions(expr: Any) -> list[Any]:
-    return [expr, *(part for inner in expr.args for part in _subexpressions(inner))]
 
 
 class Tape:
@@ -395,13 +357,13 @@ class Tape:
         return self._relabel(piece, user, operand, axes.static, (_rename(term, names),))
 
     def _pull_map(self, user: Map, position: int, adjoint: Piece) -> list[Piece]:
-        derivative, kept = _derivative(user.fn, position)
+        derivative, kept = slope(user.fn, position)
         if derivative.is_zero:
             return []
         operands = [_labelled(user.operands[k], user.axes[k], adjoint.own, _wide(user), self.place) for k in kept]
         operand = user.operands[position]
         if self._is_guarded(user, operand, derivative):
-            term = combine(_guarded(derivative), (adjoint.terms[0], *operands), self.place)
+            term = combine(guarded(derivative), (adjoint.terms[0], *operands), self.place)
         elif not kept:
             term = _times(adjoint.terms[0], number(float(derivative.expr)), self.place)
         elif derivative is primitive("identity"):
@@ -412,9 +374,9 @@ class Tape:
 
     def _is_guarded(self, user: Map, operand: Node, derivative: Fn) -> bool:
         """Whether 0 · ∞ may occur: the gradient of where(x > 0, sqrt(x), 0) is 0 where x is 0."""
-        if _is_piecewise(derivative) or user in self._masked:
+        if is_piecewise(derivative) or user in self._masked:
             self._masked.add(operand)
-        return user in self._masked and operand.type.order == user.type.order and _has_pole(derivative)
+        return user in self._masked and operand.type.order == user.type.order and has_pole(derivative)
 
     def _pull_reduce(self, user: Reduce, adjoint: Piece) -> list[Piece]:
         operand = user.operands[0]

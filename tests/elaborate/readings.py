@@ -51,14 +51,14 @@ def draw(kind: str, n: int, name: str, passes: tuple[int, ...], element: tuple[i
 def elaborated(graph: Graph, n: int) -> Arrays:
     values: dict[Node, Any] = {}
     for node in graph.order:
-        values[node] = _value(node, [values[x] for x in node.operands], n)
+        values[node] = node_value(node, [values[x] for x in node.operands], n)
     return {
         out.name: np.stack([values[x] for x in out.nodes]).reshape((*out.loops, *np.shape(values[out.nodes[0]])))
         for out in graph.outputs
     }
 
 
-def _value(node: Node, args: list[Any], n: int) -> Any:
+def node_value(node: Node, args: list[Any], n: int) -> Any:
     match node:
         case InitialVector() | InitialMatrix():
             kind = "vector" if isinstance(node, InitialVector) else "matrix"

@@ -209,7 +209,8 @@ matrix W
 h[a] = sum[k](xi[a, k] * u[k])
 x[a] = W @ tanh(h[a])
 f[a] = <v | tanh(x[a])>
-Theta[a, b] = <grad(f[a], v) | grad(f[b], v)> + sum[k](<grad(f[a], u[k]) | grad(f[b], u[k])>) + avg(grad(f[a], W) * grad(f[b], W))
+Theta[a, b] = <grad(f[a], v) | grad(f[b], v)> + sum[k](<grad(f[a], u[k]) | grad(f[b], u[k])>)
+Theta[a, b] += avg(grad(f[a], W) * grad(f[b], W))
 output Theta
 g[a] = grad(f[a], h[a])
 ?v g[a]
