@@ -161,8 +161,13 @@ def _read_points(array: Array, statics: int, coords: Coords, frame: Frame) -> Ar
     return array[(slice(None),) * statics + places]
 
 
-def compute_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
-    """The value of `op` from the blocks of its operands; sums over bound width axes are not yet divided."""
+def compute_block(
+    op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None, masks: Sequence[Operand] = ()
+) -> Array:
+    """The value of `op` from the blocks of its operands; sums over bound width axes are not yet divided.
+
+    `masks` are further factors of a contraction.
+    """
     match op.node:
         case Map():
             return _map_block(op, blocks, frame, destination)
@@ -171,7 +176,7 @@ def compute_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destinatio
         case Average():
             return _average_block(op, blocks[0], frame, destination)
         case Contract():
-            return _contract_block(op, blocks, frame, destination)
+            return _contract_block(op, blocks, frame, destination, masks)
         case DenseOperator():
             return _dense_block(op, blocks, frame, destination)
         case Select():
@@ -215,7 +220,9 @@ def _average_block(op: BlockOp, block: Array, frame: Frame, destination: Array |
     return deliver(block.sum(axis=axes, dtype=frame.type_of(op.coords)), destination)
 
 
-def _contract_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
+def _contract_block(
+    op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None, masks: Sequence[Operand]
+) -> Array:
     assert isinstance(op.node, Contract)
     dtype = frame.type_of(op.coords)
     operands: list[Operand] = [
@@ -224,7 +231,7 @@ def _contract_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destinat
     ]
     factor = _missing_factor(op, op.node)
     shape = frame.shape(op.node, op.coords)
-    result = contract(operands, op.out, is_wide=not op.coords, destination=destination)
+    result = contract([*operands, *masks], op.out, is_wide=not op.coords, destination=destination)
     if factor != 1:
         result = np.multiply(result, factor, out=destination)
     if result.shape != shape:
@@ -299,12 +306,8 @@ def block_flops(op: BlockOp, extents: Sequence[int]) -> int:
 
 
 def clear_coincidences(array: Array, labels: Labels, first: Coord, second: Coord, frame: Frame) -> None:
-    """Set to 0 the entries of a block where two coordinates have the same index."""
+    """Set to 0 the entries of a block where two coordinates on different grid axes have the same index."""
     a, b = (index_array(frame, coord) for coord in (first, second))
-    if first.grid == second.grid:
-        where = np.flatnonzero(a == b)
-        array[tuple(where if label == WIDTH + first.grid else slice(None) for label in labels)] = 0
-        return
     _, rows, columns = np.intersect1d(a, b, assume_unique=True, return_indices=True)
     moved = np.moveaxis(array, (labels.index(WIDTH + first.grid), labels.index(WIDTH + second.grid)), (0, 1))
     moved[rows, columns] = 0

@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from nexort.engine.arrays import Array
+from nexort.engine.arrays import Array, Operand
 from nexort.engine.averages import (
     AverageRule,
+    divide_by_terms,
     draw_permutations,
     is_distinct_average,
-    term_count,
     tied_count,
     without_coincidences,
 )
@@ -225,9 +225,7 @@ def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None
     run.workers.for_each(lambda k: _run_chunk(run, step, targets, extents, chunks[k], k), len(chunks))
     for op in step.roots:
         array = targets.arrays[op.node]
-        count = term_count(op, length, is_distinct=run.is_distinct(op), rounds=len(targets.rounds))
-        if count != 1:
-            np.divide(array, count, out=array)
+        divide_by_terms(op, array, length, is_distinct=run.is_distinct(op), rounds=len(targets.rounds))
         run.values[op.node] = array if array.ndim else np.float64(array)
     used = {slot for i in step.program.instructions for slot in i.inputs}
     for k, instruction in enumerate(step.program.instructions):
@@ -323,7 +321,8 @@ def _run_instruction(run: Run, instruction: Instruction, slots: list[Array], tar
     target = read_block(targets.arrays[node], node, action.coords, frame)
     if not action.bound:
         return compute_block(action, blocks, frame, target)
+    masks: list[Operand] = []
     if run.is_distinct(action):
-        blocks = without_coincidences(action, blocks, frame)
-    np.add(target, compute_block(action, blocks, frame, None), out=target)
+        blocks, masks = without_coincidences(action, blocks, frame)
+    np.add(target, compute_block(action, blocks, frame, None, masks), out=target)
     return target

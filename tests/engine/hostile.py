@@ -320,7 +320,8 @@ output avg(T * T') as o1
 vector x[2], y[2]
 matrix W
 T{i,j} = sum[a](x[a]{i} * y[a]{j})
-V = W - T - 0.5 * (T @ T' @ T) + 0.1 * (T @ T' @ T @ T' @ T)
+P = T + 0.5 * (T @ T' @ T) - 0.1 * (T @ T' @ T @ T' @ T)
+V = W - P
 output <x[0]|W @ V|y[1]> as o1
 """,
     "masks along a family": """

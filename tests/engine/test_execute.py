@@ -66,6 +66,52 @@ def test_distinct_averages_leave_out_coincidences() -> None:
     np.testing.assert_allclose(found["e"], (p * np.outer(xs, zs)).sum() / n / (n - 1))
 
 
+def test_indices_that_no_operand_shares_are_distinct_too() -> None:
+    """Brute force over all triples, of which those with two equal indices are left out."""
+    x, z, n = vec("x"), vec("z"), 9
+    t = entrywise(f("tanh", x0 + 2 * x1), (x, "I"), (z, "J"), out="IJ")
+    s = entrywise(f("sin", x0 * x1 + x1), (x, "I"), (x, "J"), out="IJ")
+    graph = graph_of(
+        a=contraction((t, "IJ"), (s, "JK"), out="I"),
+        b=contraction((t, "IJ"), (s, "JK"), out=""),
+        c=contraction((t, "IJ"), (s, "JK"), (z, "K"), (x, "I"), out=""),
+        e=contraction((contraction((t, "IJ"), (s, "JK"), out="IK"), "II"), (z, "I"), out=""),
+    )
+    rule = AverageRule(is_distinct=True)
+    initial = draws(graph, n)
+    found = execute(build_plan(graph, length=n, rule=rule), GivenMeaning(n, initial, rule=rule))
+    xs, zs = initial["x", ()], initial["z", ()]
+    i, j, k = np.ix_(range(n), range(n), range(n))
+    terms = np.tanh(xs[i] + 2 * zs[j]) * np.sin(xs[j] * xs[k] + xs[k]) * ((i != j) & (i != k) & (j != k))
+    np.testing.assert_allclose(found["a"], terms.sum((1, 2)) / (n - 1) / (n - 2))
+    np.testing.assert_allclose(found["b"], terms.sum() / n / (n - 1) / (n - 2))
+    np.testing.assert_allclose(found["c"], (terms * zs[k] * xs[i]).sum() / n / (n - 1) / (n - 2))
+    # T_ij S_ji
+    loops = np.tanh(xs[:, None] + 2 * zs) * np.sin(np.outer(xs, xs) + xs[:, None])
+    diagonal = (loops * (1 - np.eye(n))).sum(1) / (n - 1)
+    np.testing.assert_allclose(found["e"], diagonal @ zs / n)
+
+
+@pytest.mark.parametrize("n", [6, 40])
+def test_pairs_that_no_operand_shares_are_left_out_of_random_pairs(n: int) -> None:
+    """One round at every k = π(j) is a sum over n − 2 terms (j, π(j)), both distinct from i."""
+    x, z = vec("x"), vec("z")
+    t = entrywise(f("tanh", x0 + 2 * x1), (x, "I"), (z, "J"), out="IJ")
+    s = entrywise(f("sin", x0 * x1 + x1), (x, "I"), (x, "J"), out="IJ")
+    graph = graph_of(a=contraction((t, "IJ"), (s, "JK"), out="I"))
+    initial = draws(graph, n)
+    rule = AverageRule(is_distinct=True, pair_above=100, rounds=3)
+    found = execute(build_plan(graph, length=n, rule=rule), GivenMeaning(n, initial, rule=rule))
+    xs, zs = initial["x", ()], initial["z", ()]
+    total = np.zeros(n)
+    for round_ in range(3):
+        (pair,) = draw_permutations(np.random.default_rng(round_), 1, n)
+        i, j = np.ix_(range(n), range(n))
+        k = pair[j]
+        total += (np.tanh(xs[i] + 2 * zs[j]) * np.sin(xs[j] * xs[k] + xs[k]) * ((i != j) & (i != k))).sum(1)
+    np.testing.assert_allclose(found["a"], total / (3 * (n - 2)))
+
+
 def test_random_pairs_estimate_the_distinct_average() -> None:
     n = 40
     x, z = vec("x"), vec("z")
