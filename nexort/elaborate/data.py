@@ -134,7 +134,7 @@ def _random(item: ast.DataItem, kind: str, seed: int, shape: tuple[int, ...]) ->
         case "uniform":
             return generator.random(shape)
         case "rademacher":
-            return generator.integers(0, 2, shape) * 2.0 - 1.0
+            return generator.integers(0, 2, shape).astype(np.float64) * 2.0 - 1.0
         case _:
             points = generator.standard_normal(shape)
             if not shape:
