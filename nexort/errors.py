@@ -60,10 +60,10 @@ class NexortError(Exception):
         return "\n".join(lines)
 
     def _by_line(self) -> list[list[Label]]:
-        """The labels of each source line, in order of first mention."""
-        lines: dict[tuple[int, int], list[Label]] = {}
+        """The labels of each source line (or shown part of it), in order of first mention."""
+        lines: dict[tuple[object, ...], list[Label]] = {}
         for label in self.labels:
-            lines.setdefault((id(label.span.source), label.span.line), []).append(label)
+            lines.setdefault((label.span.source, label.span.line, label.span.window), []).append(label)
         return list(lines.values())
 
     def __str__(self) -> str:

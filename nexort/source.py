@@ -10,6 +10,10 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 
+LONGEST_EXCERPT = 120
+"""Characters of a line that a message shows."""
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """One program text. `name` is what messages call it: a path, or `<text>` for a string."""
@@ -62,13 +66,25 @@ class Span:
             return self
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """The part of the line that an excerpt shows: all of it, unless it is very long."""
+        line, column = self.source.position(self.start)
+        length = len(self.source.line(line))
+        if length <= LONGEST_EXCERPT:
+            return 0, length
+        start = max(0, min(column - 1 - LONGEST_EXCERPT // 3, length - LONGEST_EXCERPT))
+        return start, start + LONGEST_EXCERPT
+
     def excerpt(self) -> str:
         """The source line that the span starts on, behind its number."""
-        return f"{self.line:>5} | {self.source.line(self.line)}"
+        start, end = self.window
+        return f"{self.line:>5} | {self.source.line(self.line)[start:end]}"
 
     def carets(self, note: str = "") -> str:
         """Carets that stand under this span below its excerpt, and a note behind them."""
+        start, end = self.window
         first, column = self.source.position(self.start)
         last, end_column = self.source.position(max(self.start, self.end - 1))
-        width = (end_column - column + 1) if last == first else len(self.source.line(first)) - column + 1
-        return f"      | {' ' * (column - 1)}{'^' * max(1, width)}{' ' + note if note else ''}"
+        stop = min(end_column, end) if last == first else end
+        return f"      | {' ' * (column - 1 - start)}{'^' * max(1, stop - column + 1)}{' ' + note if note else ''}"

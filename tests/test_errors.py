@@ -54,3 +54,11 @@ def test_a_group_shows_each_fault_and_flattens_groups() -> None:
 def test_suggestions_name_the_nearest() -> None:
     assert suggest("rellu", ["relu", "gelu", "tanh"]) == "did you mean 'relu'?"
     assert suggest("zzz", ["relu"]) == ""
+
+
+def test_of_a_very_long_line_the_part_around_the_place_is_shown() -> None:
+    text = Source("p.nx", "y = " + "a + " * 500 + "zz\n")
+    shown = NexortError("bad", Span(text, text.text.index("zz"), text.text.index("zz") + 2)).render().splitlines()
+    assert len(shown[1]) == 8 + 120
+    assert shown[1].endswith("a + zz")
+    assert shown[2] == " " * 6 + "| " + " " * 118 + "^^"
