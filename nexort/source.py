@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-
 LONGEST_EXCERPT = 120
 """Characters of a line that a message shows."""
 
