@@ -131,7 +131,7 @@ def _collect(output: Output, values: dict[Node, Any]) -> Array:
 
 def _run_node(run: Run, node: Node) -> None:
     run.values[node] = value = _node_value(run, node)
-    if isinstance(value, np.ndarray) and not node.type.is_operator:
+    if isinstance(value, np.ndarray) and not node.type.is_operator and node not in run.plan.guarded:
         check_finite(node, value, [run.values.get(operand) for operand in node.operands])
 
 
@@ -229,8 +229,9 @@ def _run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None
         run.values[op.node] = array if array.ndim else np.float64(array)
     used = {slot for i in step.program.instructions for slot in i.inputs}
     for k, instruction in enumerate(step.program.instructions):
-        if instruction.is_root and (k not in used or bound_count(instruction.action.node)):
-            node = instruction.action.node
+        node = instruction.action.node
+        is_checked = instruction.is_root and node not in run.plan.guarded
+        if is_checked and (k not in used or bound_count(node)):
             inputs = [run.values.get(x) for x in node.operands]
             check_finite(node, run.values[node], inputs, for_each=run.workers.for_each)
 

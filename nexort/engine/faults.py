@@ -9,9 +9,33 @@ import numpy as np
 
 from nexort.engine.arrays import Array
 from nexort.errors import ComputationFault
-from nexort.graph import Node
+from nexort.graph import Graph, Map, Node
+from nexort.symbolic import Fn, comparison_where
 
 BLOCK = 1 << 20
+COMPARATORS = ("<", "<=", ">", ">=", "==", "!=")
+FIRST_BRANCH = 2
+"""Of where(x > y, a, b), the arguments from here on are branches."""
+
+
+def find_guarded(graph: Graph) -> frozenset[Node]:
+    """Entrywise values that are read only as branches of `where`, or by such values.
+
+    In `where(x > 0, log(x) / x, 0)` the branch is not finite where it is not chosen; the chosen values are checked.
+    """
+    wheres = {comparison_where(comparator) for comparator in COMPARATORS}
+    results = set(graph.results)
+    guarded: set[Node] = set()
+    for node in reversed(graph.order):
+        users = graph.users[node]
+        is_inside = isinstance(node, Map) and bool(users) and node not in results
+        if is_inside and all(user in guarded or _reads_as_branch(user, node, wheres) for user in users):
+            guarded.add(node)
+    return frozenset(guarded)
+
+
+def _reads_as_branch(user: Node, node: Node, wheres: set[Fn]) -> bool:
+    return isinstance(user, Map) and user.fn in wheres and node not in user.operands[:FIRST_BRANCH]
 
 
 def check_finite(

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from nexort.engine.averages import AverageRule, tied_count
 from nexort.engine.blocks import BlockOp
 from nexort.engine.factoring import choose_factored
+from nexort.engine.faults import find_guarded
 from nexort.engine.levels import Levels, find_levels, is_view, rank
 from nexort.engine.sweep import TileProgram, aligned_loads, block_entries, build_tile_program, last_reads
 from nexort.graph import Graph, InitialMatrix, Node, Select, Stack
@@ -71,6 +72,8 @@ class Plan:
     freed: tuple[tuple[Node, ...], ...]
     overwritten: tuple[dict[Node, Node], ...]
     outer: frozenset[Node] = field(default=frozenset())
+    guarded: frozenset[Node] = field(default=frozenset())
+    """Branches of `where`: finite only where they are chosen."""
 
 
 def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None) -> Plan:
@@ -86,7 +89,7 @@ def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), ru
         _find_overwritten(levels, step, free) if isinstance(step, SweepStep) else {}
         for step, free in zip(steps, freed, strict=True)
     )
-    return Plan(graph, levels, tuple(steps), freed, overwritten, outer)
+    return Plan(graph, levels, tuple(steps), freed, overwritten, outer, find_guarded(graph))
 
 
 def _make_steps(levels: Levels) -> list[Step]:
