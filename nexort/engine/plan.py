@@ -168,8 +168,10 @@ class _Groups:
 def _order_steps(levels: Levels, steps: list[Step]) -> list[Step]:
     """Depth first from the outputs, each sweep after the steps that read what it may overwrite."""
     maker = {node: k for k, step in enumerate(steps) for node in step.produced}
+    # matrices are drawn as late as they can be
+    reads = [sorted(step.read, key=lambda node: base_matrix(node) is not None) for step in steps]
     before: list[dict[int, None]] = [
-        dict.fromkeys(maker[node] for node in step.read if maker[node] != k) for k, step in enumerate(steps)
+        dict.fromkeys(maker[node] for node in read if maker[node] != k) for k, read in enumerate(reads)
     ]
     readers: dict[Node, list[int]] = {}
     for k, step in enumerate(steps):

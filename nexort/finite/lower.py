@@ -10,18 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexort.graph import (
-    Alias,
     Apply,
     DenseOperator,
     Graph,
     Node,
     OperatorSum,
-    Stop,
     build_graph,
 )
 from nexort.graph.nodes import Axes
 from nexort.graph.terms import Term, number
-from nexort.passes import COL, ROW, NormalForm, OperatorForms, contract, simplify
+from nexort.passes import COL, ROW, NormalForm, OperatorForms, contract, simplify, split_operator_families
 
 
 class _Forms(OperatorForms):
@@ -36,7 +34,7 @@ class _Forms(OperatorForms):
 
 def lower_graph(graph: Graph) -> Graph:
     """The lowered graph that the engine runs at width n."""
-    return simplify(contract(simplify(_lower_operators(graph))))
+    return simplify(contract(simplify(_lower_operators(split_operator_families(simplify(graph))))))
 
 
 def _lower_operators(graph: Graph) -> Graph:
@@ -49,8 +47,6 @@ def _lower_operators(graph: Graph) -> Graph:
                 new[node] = forms.lower_apply(rebuilt)
             case OperatorSum():
                 new[node] = _form_sum(forms, rebuilt)
-            case Alias() | Stop():
-                new[node] = rebuilt.operands[0]
             case _:
                 new[node] = rebuilt
     return build_graph(replace(out, nodes=tuple(new[node] for node in out.nodes)) for out in graph.outputs)

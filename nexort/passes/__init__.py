@@ -2,6 +2,7 @@
 
 from nexort.passes.contract import Contractor, contract
 from nexort.passes.core_text import core_graph, lower_text
+from nexort.passes.elements import split_operator_families
 from nexort.passes.operators import NormalForm, OperatorForms, apply_matrix, lower_operators
 from nexort.passes.outer import OuterSums, outer_sums
 from nexort.passes.pieces import COL, ROW, OuterFactors, Piece
@@ -23,4 +24,5 @@ __all__ = [
     "lower_text",
     "outer_sums",
     "simplify",
+    "split_operator_families",
 ]

@@ -8,8 +8,8 @@ W_t = c W_{t-1} − η T_t each step makes one new coefficient per matrix and on
 time and nodes are linear in the steps.  A product in which a sum of outer products takes part is one again:
 ⎸x⟩⟨y⎸ B = ⎸x⟩⟨Bᵀ y⎸, and the product of two of them has a k × k coefficient.
 
-Accepts operators and order-2 tensors; promises `apply_form(form, x)` = operator @ x up to rounding.  Does not choose
-between forming a matrix and applying its parts: the finite backend does.
+Accepts operators, none of them a Stack, and order-2 tensors; promises `apply_form(form, x)` = operator @ x up to
+rounding.  Does not choose between forming a matrix and applying its parts: the finite backend does.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from nexort.graph import (
     OperatorProduct,
     OperatorSum,
     Select,
-    Stack,
     Transpose,
     Type,
     build_graph,
 )
 from nexort.graph.nodes import Alias, Axes, MatMul, Stop
-from nexort.graph.terms import Label, Place, Term, arrange, combine, indicator, number, sizes_of, union
+from nexort.graph.terms import Label, Place, Term, arrange, combine, number, sizes_of, union
 from nexort.passes.algebra import ADD, MUL
 from nexort.passes.contract import Contractor
+from nexort.passes.elements import split_operator_families
 from nexort.passes.outer import OuterSums
 from nexort.passes.pieces import (
     COL,
@@ -147,8 +147,6 @@ class OperatorForms:
                 return self._form_of_product(node)
             case Select() if node.type.is_operator:
                 return self._form_of_select(node)
-            case Stack() if node.type.is_operator:
-                return self._form_of_stack(node)
             case _:
                 return self._form_of_tensor(Term(node, static, (ROW, COL)))
 
@@ -181,15 +179,6 @@ class OperatorForms:
             node = self._leaves.setdefault((base, index), replace(chosen.node, operands=(base,), index=index))
             return Term(node, chosen.static, chosen.width)
         return chosen
-
-    def _form_of_stack(self, node: Stack) -> NormalForm:
-        place, size = place_of(node), len(node.operands)
-        others = [k for k in range(len(node.type.shape)) if k != node.axis]
-        parts: list[NormalForm] = []
-        for k, operand in enumerate(node.operands):
-            form = self._forms[operand].relabel(dict(enumerate(others)))
-            parts.append(self._scale(form, indicator(node.axis, size, k), place))
-        return self._add(parts, place)
 
     # sums
 
@@ -375,6 +364,7 @@ def apply_matrix(matrix: Term, is_transposed: bool, vector: Term, place: Place) 
 def lower_operators(graph: Graph, forms: OperatorForms | None = None) -> Graph:
     """The graph with every Apply expanded by its normal form: the reading that `nexort lower` prints."""
     forms = forms or OperatorForms()
+    graph = split_operator_families(graph)
     new: dict[Node, Node] = {}
     for node in graph.order:
         rebuilt = node.with_operands(new[operand] for operand in node.operands)
