@@ -40,8 +40,10 @@ def _logistic_slope(x: Expr) -> Expr:
 
 
 def _clip_slopes(x: Expr, low: Expr, high: Expr) -> Sequence[Expr]:
+    """Of min(max(x, low), high): where low > high, it is high."""
     inside = where_expr(">=", x, low, where_expr("<=", x, high, ONE, ZERO), ZERO)
-    return inside, where_expr("<", x, low, ONE, ZERO), where_expr(">", x, high, ONE, ZERO)
+    is_ordered = where_expr("<=", low, high, ONE, ZERO)
+    return inside, where_expr("<", x, low, is_ordered, ZERO), where_expr(">", x, high, ONE, 1 - is_ordered)
 
 
 def _leaky_lowered(x: Expr, slope: Expr) -> Expr:

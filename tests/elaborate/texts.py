@@ -248,6 +248,13 @@ t = <e|y>
 hx = grad(t, x)
 ?v hx
 """,
+    "clip of crossed bounds": """vector x, z
+s = avg(clip(x, -z, 0.5)^2 * z)
+g = grad(s, z)
+?v g
+g2 = grad(avg(clip(x, z, x * z)), x)
+?v g2
+""",
     "order three": """vector x, y
 matrix W
 T{i,j,k} = sin(x{i} * y{j} + (W @ x){k})

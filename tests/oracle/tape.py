@@ -249,7 +249,8 @@ def minimum(*args: Var) -> Var:
 
 
 def clip(x: Var, low: Var, high: Var) -> Var:
-    return where(x.value < low.value, low, where(x.value > high.value, high, x))
+    is_high = (x.value > high.value) | (low.value > high.value)
+    return where(is_high, high, where(x.value < low.value, low, x))
 
 
 FUNCTIONS: dict[str, Callable[..., Var]] = {
