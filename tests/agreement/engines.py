@@ -14,7 +14,18 @@ from nexort.finite.backend import Neurons
 from nexort.graph import Data, Graph, InitialMatrix, InitialVector
 from nexort.source import Source
 from nexort.syntax import parse
+from oracle import tape
+from oracle.fixtures import standins
 from oracle.naive import NaiveRun
+
+
+class AcceptedRun(NaiveRun):
+    """Of a program that the compiler accepted: where only a condition or a jump depends on p, the gradient is 0."""
+
+    def grad_of(self, loss: tape.Var, p: tape.Var) -> tape.Var:
+        if tape.gradient(loss, p, tape.Var(1.0)) is None:
+            return tape.Var(np.zeros(p.shape))
+        return super().grad_of(loss, p)
 
 
 class EngineDraws:
@@ -50,8 +61,8 @@ def both(
     program = parse(Source(name, text))
     graph = elaborate(program, settings=dict(params or {}))
     engine = FiniteRun(graph, width=n, seed=seed).trial(0)
-    data = {node.name: node.array for node in graph.order if isinstance(node, Data)}
-    naive = NaiveRun(program, params=dict(params or {}), data=data, n=n, draw=EngineDraws(graph, n, seed))
+    data = standins(program, dict(params or {})) | {n.name: n.array for n in graph.order if isinstance(n, Data)}
+    naive = AcceptedRun(program, params=dict(params or {}), data=data, n=n, draw=EngineDraws(graph, n, seed))
     return engine, naive.outputs
 
 

@@ -1,0 +1,1 @@
+"""What a user can state about whole programs, through `nexort.compile(text).run(…)` and `.limit(…)` alone."""

@@ -1,0 +1,1 @@
+"""Random programs as text, and what must hold for every program."""
