@@ -64,6 +64,8 @@ def standins(program: ast.Program, params: Mapping[str, float]) -> dict[str, np.
                     sizes[binding.name.id] = params.get(binding.name.id, binding.value.value)
         elif isinstance(statement, ast.Data):
             for item in statement.items:
+                if any(isinstance(entry, ast.Name) and entry.id not in sizes for entry in item.shape):
+                    continue
                 shape = [
                     int(sizes[entry.id] if isinstance(entry, ast.Name) else float(entry.span.text))
                     for entry in item.shape
