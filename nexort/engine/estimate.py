@@ -74,8 +74,11 @@ def value_bytes(node: Node, length: int, itemsize: int) -> int:
 
 
 def _own_bytes(plan: Plan, node: Node, length: int, itemsize: int) -> int:
-    """Memory that a value adds: none for a factored one, or a view."""
-    if node in plan.levels.factored or (isinstance(node, InitialMatrix) and is_read_by_elements(plan.graph, node)):
+    """Memory that a value adds: none for a view, copies of its vectors in stacks for a factored product."""
+    if node in plan.levels.factored:
+        vectors = [x for x in node.operands if isinstance(node, Contract) and x.type.order == 1]
+        return 3 * sum(value_bytes(x, length, itemsize) for x in vectors) // 2
+    if isinstance(node, InitialMatrix) and is_read_by_elements(plan.graph, node):
         return 0
     if isinstance(node, Select):
         base = base_matrix(node)

@@ -3,7 +3,7 @@
 A value T{i,j} = Σ_k weight_k · (product of small arrays) is a list of *blocks*, each an unevaluated contraction: arrays
 with labels, of which ROW and COL are the width axes of T, 0, 1, … its static axes, and any other label is summed.
 T @ z puts z into each block and contracts, cheapest pair first: ⎸x⟩⟨y⎸z⟩.  Blocks of the same arrays are merged, so
-gradient descent with momentum over t steps keeps t blocks.
+gradient descent with momentum over t steps keeps t blocks, and blocks of one form are contracted together.
 
 Where entries are needed all the same, a tile of them is one product per block.
 """
@@ -29,11 +29,14 @@ from nexort.engine.blocks import (
     operand_axes,
     product_coords,
 )
+from nexort.engine.stacks import Stacks
 from nexort.graph import Axes, Contract, Map, Node, Reduce, Select, Stack
 from nexort.symbolic import primitive
 
 ROW, COL = WIDTH, WIDTH + 1
 FRESH = 1 << 24
+BATCH = FRESH + (1 << 23)
+"""The summed label of blocks that are contracted together."""
 
 _ADD, _SUB, _NEG = primitive("add"), primitive("sub"), primitive("neg")
 _MUL, _DIV = primitive("mul"), primitive("div")
@@ -47,15 +50,20 @@ class Block:
     operands: tuple[Operand, ...]
 
     def relabel(self, names: Mapping[int, int]) -> Block:
-        return replace(
-            self,
-            operands=tuple((array, tuple(names.get(x, x) for x in labels)) for array, labels in self.operands),
+        names = {old: new for old, new in names.items() if old != new}
+        if not names:
+            return self
+        return Block(
+            self.weight, tuple((array, tuple(names.get(x, x) for x in labels)) for array, labels in self.operands)
         )
+
+    def scaled(self, factor: float) -> Block:
+        return Block(factor * self.weight, self.operands)
 
     @property
     def fresh(self) -> tuple[int, ...]:
         """The summed labels, in order of appearance."""
-        return tuple(dict.fromkeys(x for _, labels in self.operands for x in labels if x >= FRESH))
+        return tuple(dict.fromkeys([x for _, labels in self.operands for x in labels if x >= FRESH]))
 
     @property
     def wide(self) -> tuple[Operand, ...]:
@@ -67,25 +75,55 @@ class Block:
         return tuple((a, labels) for a, labels in self.operands if ROW not in labels and COL not in labels)
 
     @property
+    def form(self) -> tuple[Any, ...]:
+        """What blocks have in common that differ in their arrays only."""
+        return tuple([(labels, a.shape, a.dtype) for a, labels in _tidy(self).operands])
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What blocks that can be merged have in common: the arrays ⎸x⟩ and ⟨y⎸, and where their static axes lie."""
-        return tuple((id(a), tuple(x if x < FRESH else None for x in labels)) for a, labels in self.wide)
+        return tuple([(id(a), tuple([x if x < FRESH else None for x in labels])) for a, labels in self.wide])
 
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The value of a factored tensor."""
+    """The value of a factored tensor; `stacks` are those of the tensors that it was made of."""
 
     blocks: tuple[Block, ...]
+    stacks: Stacks
+
+    def batched(self) -> Factors:
+        """The same with all blocks of one form as one, so that a contraction is a few large products."""
+        groups: dict[tuple[Any, ...], list[Block]] = {}
+        for block in self.blocks:
+            groups.setdefault(block.form, []).append(block)
+        return Factors(tuple(_batch_blocks(group, self.stacks) for group in groups.values()), self.stacks)
 
 
-def merge_blocks(blocks: Iterable[Block]) -> Factors:
+def _batch_blocks(group: Sequence[Block], stacks: Stacks) -> Block:
+    """The sum of blocks of one form: each operand along a new summed label, unless it is the same in all."""
+    if len(group) == 1:
+        return group[0]
+    group = [_tidy(block) for block in group]
+    weights = np.array([block.weight for block in group])
+    operands: list[Operand] = [(weights, (BATCH,))]
+    for k, (first, labels) in enumerate(group[0].operands):
+        arrays = [block.operands[k][0] for block in group]
+        if all(array is first for array in arrays):
+            operands.append((first, labels))
+        else:
+            is_wide = ROW in labels or COL in labels
+            operands.append((stacks.stack(arrays) if is_wide else np.stack(arrays), (BATCH, *labels)))
+    return _tidy(Block(1.0, tuple(operands)))
+
+
+def merge_blocks(blocks: Iterable[Block], stacks: Stacks) -> Factors:
     """Blocks of the same wide arrays become one, with the sum of the coefficients."""
     merged: dict[tuple[Any, ...], Block] = {}
     for block in blocks:
         known = merged.get(block.key)
         merged[block.key] = block if known is None else _add_blocks(known, block)
-    return Factors(tuple(block for block in merged.values() if block.weight != 0))
+    return Factors(tuple(block for block in merged.values() if block.weight != 0), stacks)
 
 
 def _add_blocks(left: Block, right: Block) -> Block:
@@ -155,7 +193,7 @@ def tile_of(factors: Factors, node: Node, coords: Coords, frame: Frame, destinat
 def prepare(factors: Factors, dtype: Any) -> Factors:
     """The factors with every coefficient multiplied into one side, for reading entries: ⎸x⟩ (C ⟨y⎸)."""
     blocks: list[Block] = []
-    for block in factors.blocks:
+    for block in factors.batched().blocks:
         narrow = Block(block.weight, tuple((_narrow(a, dtype), labels) for a, labels in block.operands))
         columns = [(a, labels) for a, labels in narrow.operands if ROW not in labels]
         rows = tuple((a, labels) for a, labels in narrow.operands if ROW in labels)
@@ -165,22 +203,27 @@ def prepare(factors: Factors, dtype: Any) -> Factors:
             out = tuple(x for x in (*(x for x in found if x != COL), COL) if x in found and (x in needed or x < FRESH))
             narrow = Block(block.weight, (*rows, (contract(columns, out), out)))
         blocks.append(narrow)
-    return Factors(tuple(blocks))
+    return Factors(tuple(blocks), factors.stacks)
 
 
 def factor_node(node: Node, values: Sequence[Any], length: int) -> Factors:
     """The factored value of a node from the values of its operands (arrays, or Factors)."""
+    stacks = next((value.stacks for value in values if isinstance(value, Factors)), None) or Stacks()
+    return merge_blocks(_node_blocks(node, values, length), stacks)
+
+
+def _node_blocks(node: Node, values: Sequence[Any], length: int) -> Iterable[Block]:
     match node:
         case Contract():
-            return merge_blocks(_product_blocks(node, values, length))
+            return _product_blocks(node, values, length)
         case Map():
-            return merge_blocks(_map_blocks(node, values))
+            return _map_blocks(node, values)
         case Reduce():
-            return merge_blocks(_reduce_block(node, block) for block in values[0].blocks)
+            return [_reduce_block(node, block) for block in values[0].blocks]
         case Select():
-            return merge_blocks(_select_block(node, block) for block in values[0].blocks)
+            return [_select_block(node, block) for block in values[0].blocks]
         case Stack():
-            return merge_blocks(_stack_blocks(node, values))
+            return _stack_blocks(node, values)
         case _:
             raise AssertionError(f"{type(node).__name__} has no factors")
 
@@ -192,6 +235,7 @@ def contract_factors(node: Node, values: Sequence[Any], length: int) -> Array:
     out = (*range(statics), *(WIDTH + k for k in range(order)))
     shape = (*node.type.shape, *([length] * order))
     total = np.zeros(shape, np.float64 if order == 0 else _dtype_of(values))
+    values = [value.batched() if isinstance(value, Factors) else value for value in values]
     for block in _product_blocks(node, values, length):
         part = contract(block.operands, out, is_wide=order == 0) if block.operands else np.ones(())
         np.add(total, part * block.weight, out=total, casting="same_kind")
@@ -249,21 +293,22 @@ def _operand_blocks(value: Any, axes: Axes, widths: tuple[int, ...]) -> list[Blo
 
 
 def _multiply(parts: Sequence[Block]) -> Block:
-    weight, operands, count = 1.0, list[Operand](), 0
+    """The product; summed labels numbered from FRESH."""
+    weight, operands, count = 1.0, tuple[Operand, ...](), 0
     for part in parts:
+        weight *= part.weight
         names = {label: FRESH + count + k for k, label in enumerate(part.fresh)}
         count += len(names)
-        weight *= part.weight
-        operands.extend(part.relabel(names).operands)
-    return Block(weight, tuple(operands))
+        operands += part.relabel(names).operands
+    return Block(weight, operands)
 
 
 def _map_blocks(node: Map, values: Sequence[Any]) -> list[Block]:
     parts = [_operand_blocks(value, axes, axes.width) for value, axes in zip(values, node.axes, strict=True)]
     if node.fn is _NEG:
-        return [replace(block, weight=-block.weight) for block in parts[0]]
+        return [block.scaled(-1) for block in parts[0]]
     if node.fn is _SUB:
-        return parts[0] + [replace(block, weight=-block.weight) for block in parts[1]]
+        return parts[0] + [block.scaled(-1) for block in parts[1]]
     if node.fn is _DIV:
         return [_multiply((block, _reciprocal(parts[1][0]))) for block in parts[0]]
     if node.fn is _MUL:
