@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from nexort.engine.groups import Groups
 from nexort.graph import Average, Axes, Contract, Graph, Map, Node, Reduce, Select, Stack
 from nexort.symbolic import primitive
 
@@ -111,3 +112,26 @@ def _terms(node: Contract) -> int:
         (prod(n for n, k in zip(x.type.shape, axes.static, strict=True) if k >= first) for x, axes in _wide(node)),
         default=1,
     )
+
+
+def term_counts(graph: Graph, factored: frozenset[Node]) -> dict[Node, int]:
+    """At most how many outer products each factored tensor is a sum of.
+
+    Tensors that are added share their terms: a sum over steps has those of all steps so far, each once.
+    """
+    sums = Groups()
+    found: dict[object, int] = {}
+    counts: dict[Node, int] = {}
+    for node in graph.order:
+        if node not in factored:
+            continue
+        parts = [x for x in node.operands if x in factored]
+        if isinstance(node, Contract):
+            found[sums.find(node)] = _terms(node) * prod(counts[x] for x in parts)
+        else:
+            roots = {sums.find(x) for x in parts}
+            total = sum(found[root] for root in roots)
+            sums.join(node, parts)
+            found[sums.find(node)] = total
+        counts[node] = found[sums.find(node)]
+    return counts

@@ -14,8 +14,9 @@ from nexort.engine.averages import AverageRule, tied_count
 from nexort.engine.blocks import BlockOp
 from nexort.engine.factoring import choose_factored
 from nexort.engine.faults import find_guarded
+from nexort.engine.groups import Groups
 from nexort.engine.levels import Levels, find_levels, is_view, rank
-from nexort.engine.sweep import TileProgram, aligned_loads, block_entries, build_tile_program, last_reads
+from nexort.engine.sweep import TileProgram, aligned_loads, build_tile_program, largest_block, last_reads
 from nexort.graph import Graph, InitialMatrix, Node, Select, Stack
 
 TILE_ENTRIES = 1 << 19
@@ -103,7 +104,7 @@ def _make_steps(levels: Levels) -> list[Step]:
 
 def _make_sweeps(levels: Levels) -> list[SweepStep]:
     """Roots of one level and rank that share large values make one sweep."""
-    groups = _Groups()
+    groups = Groups()
     for node, op in levels.roots.items():
         if tied_count(op):
             # random pairs are its own: another root must not change its draws
@@ -143,26 +144,6 @@ def _reach(levels: Levels, op: BlockOp) -> set[Node]:
             elif operand in levels.large:
                 seen.add(operand)
     return seen
-
-
-class _Groups:
-    """Union-find."""
-
-    def __init__(self) -> None:
-        self._parent: dict[object, object] = {}
-
-    def find(self, key: object) -> object:
-        root = key
-        while self._parent.setdefault(root, root) is not root:
-            root = self._parent[root]
-        while self._parent[key] is not root:
-            self._parent[key], key = root, self._parent[key]
-        return root
-
-    def join(self, key: object, others: Iterable[object]) -> None:
-        self.find(key)
-        for other in others:
-            self._parent[self.find(other)] = self.find(key)
 
 
 def _order_steps(levels: Levels, steps: list[Step]) -> list[Step]:
@@ -279,7 +260,7 @@ def tile_extents(program: TileProgram, length: int) -> tuple[int, ...]:
     extents = [length] * program.rank
     for grid in range(program.rank):
         floor = min(length, LEAST_ROWS if grid < program.rank - 1 else LEAST_COLUMNS)
-        while block_entries(program, tuple(extents)) > TILE_ENTRIES and extents[grid] > floor:
+        while largest_block(program, tuple(extents)) > TILE_ENTRIES and extents[grid] > floor:
             extents[grid] = max(floor, (extents[grid] + 1) // 2)
     extents[0] = min(extents[0], max(1, -(-length // CHUNKS)), MOST_ROWS)
     return tuple(extents)

@@ -164,13 +164,13 @@ def aligned_loads(program: TileProgram) -> set[Node]:
     return aligned
 
 
-def block_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
+def largest_block(program: TileProgram, extents: tuple[int, ...]) -> int:
     """Entries of the largest block in a tile of these extents."""
-    return max((_entries(op, extents) for op in program.operations), default=0)
+    return max((block_entries(op.node, op.coords, extents) for op in program.operations), default=0)
 
 
-def _entries(op: BlockOp, extents: tuple[int, ...]) -> int:
-    return prod(op.node.type.shape) * prod(extents[grid] for grid in grids_of(op.coords))
+def block_entries(node: Node, coords: Coords, extents: tuple[int, ...]) -> int:
+    return prod(node.type.shape) * prod(extents[grid] for grid in grids_of(coords))
 
 
 def peak_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
@@ -180,7 +180,7 @@ def peak_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
     for instruction in program.instructions:
         action = instruction.action
         owned = isinstance(action, BlockOp) and writes_destination(action.node) and not instruction.is_root
-        sizes.append(_entries(action, extents) if owned and isinstance(action, BlockOp) else 0)
+        sizes.append(block_entries(action.node, action.coords, extents) if owned else 0)
         live += sizes[-1]
         peak = max(peak, live)
         live -= sum(sizes[slot] for slot in instruction.released)

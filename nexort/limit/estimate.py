@@ -58,13 +58,13 @@ def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) 
         if isinstance(node, MatMul):
             count.visit(node)
     threads = available_threads()
-    values = estimate_plan(plan, length=samples, itemsize=itemsize, threads=threads)
+    values = estimate_plan(plan, length=samples, itemsize=itemsize, threads=threads, has_matrices=False)
     rows = sum(2 * min(n, samples) for n in count.sides.values())
     rows += sum(min(n, int(FILL * samples)) for n in count.spaces.values())
     # arrays of rows are doubled when they grow
     state = 2 * rows * samples * itemsize
     return LimitEstimate(
-        bytes=state + _peak_of_values(plan, samples, itemsize),
+        bytes=state + values.bytes,
         flops=values.flops + count.flops,
         seconds=values.seconds + count.flops / (BLAS_RATE * threads),
         sides=tuple(SideBound(name=key[0], columns=n) for key, n in count.sides.items()),
@@ -124,24 +124,3 @@ class _Count:
         """Two projections on the side and on each space (two products each), the hat, the dot, and factorisations."""
         rank = 4 * min(side, self._samples) + 4 * min(spaces, int(2 * FILL * self._samples)) + 4 * side + 4 * rows
         return 2 * rows * rank * self._samples
-
-
-def _peak_of_values(plan: Plan, samples: int, itemsize: int) -> int:
-    """Peak memory of the plan's arrays; operators are never formed here."""
-    live = peak = 0
-    held: dict[Node, int] = {}
-    for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
-        for node in step.produced:
-            taken = over.get(node)
-            held[node] = held.pop(taken) if taken is not None else _bytes_of(plan, node, samples, itemsize)
-            live += held[node] if taken is None else 0
-        peak = max(peak, live)
-        for node in freed:
-            live -= held.pop(node, 0)
-    return peak
-
-
-def _bytes_of(plan: Plan, node: Node, samples: int, itemsize: int) -> int:
-    if node.type.is_operator or node in plan.levels.factored:
-        return 0
-    return prod(node.type.shape) * (8 if node.type.order == 0 else itemsize * samples**node.type.order)
