@@ -117,21 +117,27 @@ def _terms(node: Contract) -> int:
 def term_counts(graph: Graph, factored: frozenset[Node]) -> dict[Node, int]:
     """At most how many outer products each factored tensor is a sum of.
 
-    Tensors that are added share their terms: a sum over steps has those of all steps so far, each once.
+    Tensors that are added share their terms: a sum over steps has those of all steps so far, those on the same
+    vectors once.
     """
     sums = Groups()
-    found: dict[object, int] = {}
+    widths: dict[object, Widths] = {}
     counts: dict[Node, int] = {}
     for node in graph.order:
         if node not in factored:
             continue
         parts = [x for x in node.operands if x in factored]
         if isinstance(node, Contract):
-            found[sums.find(node)] = _terms(node) * prod(counts[x] for x in parts)
-        else:
-            roots = {sums.find(x) for x in parts}
-            total = sum(found[root] for root in roots)
-            sums.join(node, parts)
-            found[sums.find(node)] = total
-        counts[node] = found[sums.find(node)]
+            key = node if parts else _vectors(node)
+            widths[sums.find(node)] = {key: _terms(node) * prod(counts[x] for x in parts)}
+            counts[node] = _terms(node) * prod(counts[x] for x in parts)
+            continue
+        found = sorted((widths[root] for root in {sums.find(x) for x in parts}), key=len)
+        counts[node] = max((counts[x] for x in parts), default=1)
+        for other in found[:-1]:
+            for key, count in other.items():
+                counts[node] += max(0, count - found[-1].get(key, 0))
+                found[-1][key] = max(count, found[-1].get(key, 0))
+        sums.join(node, parts)
+        widths[sums.find(node)] = found[-1] if found else {}
     return counts
