@@ -52,7 +52,7 @@ def claims(text: str) -> dict[str, float]:
     unnamed = 0
     for line in text.splitlines():
         output, _, value = line.partition(ARROW)
-        name = re.search(r"output (?:.* as )?(\w+)\s*$", output)
+        name = re.search(r"output (?:(?=\w+\s*$)|.* as )(\w+)(?:\[[^\]]*\])?\s*$", output)
         unnamed += "output " in output and name is None
         if value:
             found[name[1] if name else f"output{unnamed}"] = float(value)
@@ -108,6 +108,37 @@ def test_command_line_is_known(command: str):
     _, arguments = parse_arguments(command.split())
     for path in [arguments.program] if hasattr(arguments, "program") else arguments.programs:
         assert path.startswith("PROGRAM") or (ROOT / path).is_file()
+
+
+BOUNDS = {
+    "bytes of a program file": "MAX_BYTES",
+    "brackets around one place": "MAX_DEPTH",
+    "nested operations of an expression": "MAX_EXPRESSION_DEPTH",
+    "blocks around one line": "MAX_BLOCKS",
+    "passes of one loop": "MAX_PASSES",
+    "in an optimizer's body": "MAX_BODY_PASSES",
+    "statements of the unrolled program": "MAX_STATEMENTS",
+    "axes of a family or array": "MAX_AXES",
+    "the length of a static axis": "MAX_SIZE",
+    "entries of a data array": "MAX_ENTRIES",
+    "entries of a list": "MAX_LISTED",
+    "elements of a family that are bound one by one": "MAX_PARTS",
+    "arguments of `max`": "MAX_ARGUMENTS",
+    "the order of a derivative": "MAX_PRIMES",
+    "operations of a `def`": "MAX_OPERATIONS",
+}
+
+
+@pytest.mark.parametrize("what", BOUNDS)
+def test_bounds_are_those_of_the_code(what: str):
+    sources = [path for stage in ("syntax", "elaborate") for path in (ROOT / "nexort" / stage).glob("*.py")]
+    constant = re.compile(rf"^{BOUNDS[what]} = ([\d_]+)(?:\*\*(\d+))?$", re.MULTILINE)
+    found = {int(m[1]) ** int(m[2] or 1) for path in sources for m in constant.finditer(path.read_text("utf-8"))}
+    rows = re.findall(r"^\| ([\d,]+) \| (.*) \|$", (ROOT / "docs" / "language.md").read_text("utf-8"), re.MULTILINE)
+    (row,) = [row for row in rows if what in row[1]]
+    stated = {int(number.replace(",", "")) for number in re.findall(r"\b[\d,]+\b", " ".join(row))}
+    assert len(found) == 1
+    assert found <= stated
 
 
 def test_links_lead_to_files_and_headings():
