@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from nexort.elaborate.algebra import Site, binary
-from nexort.elaborate.expressions import Evaluator
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Region, Variable
 from nexort.elaborate.optimizers import call_optimizer
 from nexort.elaborate.reading import contains, names_read
 from nexort.elaborate.scope import WORDS, Constant, Poison, check_bindable
 from nexort.elaborate.targets import Target, read_target
+from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.updates import Update
 from nexort.elaborate.values import FamilyLabel, PoisonedError, Value, describe_label, noun, to_term
 from nexort.errors import IndexFault, NameFault, TypeFault, suggest
@@ -22,11 +22,8 @@ from nexort.graph.nodes import Data, Number, next_serial
 from nexort.graph.terms import Label, Place, Term, add_operators, arrange, number
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Unroller
 
-
-def assign(unroller: Unroller, tree: ast.Assign) -> None:
+def assign(unroller: Unrolling, tree: ast.Assign) -> None:
     """Evaluate the right side for all indices, then bind the new version."""
     first_new = next_serial()
     ev = unroller.evaluator()
@@ -60,7 +57,7 @@ def _is_update(tree: ast.Assign, target: Target) -> bool:
 # ------------------------------------------------------------------- variable
 
 
-def _variable(ev: Evaluator, target: Target, tree: ast.Assign) -> Variable | None:
+def _variable(ev: Evaluation, target: Target, tree: ast.Assign) -> Variable | None:
     """The variable that is bound so far and that the statement changes; None where it binds a new one."""
     name = target.name
     check_bindable(name)
@@ -93,7 +90,7 @@ def _variable(ev: Evaluator, target: Target, tree: ast.Assign) -> Variable | Non
     return entry
 
 
-def _agree_with_family(ev: Evaluator, target: Target, variable: Variable | None, tree: ast.Assign) -> None:
+def _agree_with_family(ev: Evaluation, target: Target, variable: Variable | None, tree: ast.Assign) -> None:
     """A declared or updated family gives the free indices their ranges and bounds the fixed ones."""
     if variable is None or (variable.shape is None and tree.operator == "=" and not contains(tree.value, tree.target)):
         return
@@ -107,7 +104,7 @@ def _agree_with_family(ev: Evaluator, target: Target, variable: Variable | None,
 # ----------------------------------------------------------------- right side
 
 
-def _current(ev: Evaluator, target: Target, variable: Variable, tree: ast.Assign) -> Value:
+def _current(ev: Evaluation, target: Target, variable: Variable, tree: ast.Assign) -> Value:
     """The version that `x += e` adds to."""
     old = variable.read(target.wanted, Place(target.span, ev.passes))
     if target.widths is None:
@@ -143,7 +140,7 @@ def _taking_families(target: Target, term: Term, tree: ast.Assign) -> Target:
 # -------------------------------------------------------------------- binding
 
 
-def _settle(ev: Evaluator, target: Target, variable: Variable | None, term: Term, place: Place) -> Node:
+def _settle(ev: Evaluation, target: Target, variable: Variable | None, term: Term, place: Place) -> Node:
     """The value as a node with the axes of the left side."""
     span = place.span or target.span
     sizes = {label: size for label, (size, _) in ev.sizes.items()}
@@ -203,7 +200,7 @@ def _of_kind(target: Target, variable: Variable | None, term: Term, place: Place
     return Term(arrange(term, term.static, width, place), term.static, width)
 
 
-def _bind(unroller: Unroller, target: Target, variable: Variable | None, node: Node, tree: ast.Assign) -> None:
+def _bind(unroller: Unrolling, target: Target, variable: Variable | None, node: Node, tree: ast.Assign) -> None:
     is_definition = tree.operator == "=" and target.is_element and not contains(tree.value, tree.target)
     if variable is None or (variable.kind == "computed" and tree.operator == "=" and not target.is_element):
         variable = Variable(target.name.id, len(target.wanted), tree.target.span)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from nexort.elaborate import algebra, functions, gradients, reductions
 from nexort.elaborate.algebra import ENTRIES
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Variable
 from nexort.elaborate.scope import Array, Constant, Rule
 from nexort.elaborate.values import Value, noun
@@ -16,11 +16,8 @@ from nexort.graph.terms import Term, average_over, stop
 from nexort.symbolic import FUNCTIONS, Fn, comparison_where
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Evaluator
 
-
-def evaluate_call(ev: Evaluator, tree: ast.Call) -> Value:
+def evaluate_call(ev: Evaluation, tree: ast.Call) -> Value:
     match tree.function:
         case ast.Subscript(base=ast.Name(id="sum" | "mean" | "max")):
             return reductions.over_static(ev, tree, tree.function)
@@ -43,7 +40,7 @@ def evaluate_call(ev: Evaluator, tree: ast.Call) -> Value:
     raise TypeFault(f"'{tree.function.span.text}' is not a function", tree.function.span, hint=hint)
 
 
-def _call_name(ev: Evaluator, tree: ast.Call, name: ast.Name) -> Value:
+def _call_name(ev: Evaluation, tree: ast.Call, name: ast.Name) -> Value:
     match name.id:
         case "avg":
             return _average(ev, tree)
@@ -64,7 +61,7 @@ def _call_name(ev: Evaluator, tree: ast.Call, name: ast.Name) -> Value:
             return _call_bound(ev, tree, name)
 
 
-def _call_bound(ev: Evaluator, tree: ast.Call, name: ast.Name) -> Value:
+def _call_bound(ev: Evaluation, tree: ast.Call, name: ast.Name) -> Value:
     """A call of a function, or of an optimizer."""
     entry = ev.scope.find(name.id) if name.id not in FUNCTIONS else None
     if isinstance(entry, Rule):
@@ -81,7 +78,7 @@ def _call_bound(ev: Evaluator, tree: ast.Call, name: ast.Name) -> Value:
     return _entrywise(ev, fn, tree.arguments, tree)
 
 
-def _average(ev: Evaluator, tree: ast.Call) -> Value:
+def _average(ev: Evaluation, tree: ast.Call) -> Value:
     (argument,) = functions.arguments(tree, 1)
     with ev.unbraced():
         value = ev.value(argument)
@@ -93,13 +90,13 @@ def _average(ev: Evaluator, tree: ast.Call) -> Value:
     return average_over(value, value.width, ev.place(tree))
 
 
-def _where(ev: Evaluator, tree: ast.Call) -> Value:
+def _where(ev: Evaluation, tree: ast.Call) -> Value:
     functions.check_call(tree, "where", len(tree.arguments), 3, 3)
     comparator, left, right = functions.comparison(tree.arguments[0])
     return _entrywise(ev, comparison_where(comparator), (left, right, *tree.arguments[1:]), tree)
 
 
-def _entrywise(ev: Evaluator, fn: Fn, trees: Sequence[ast.Expr], tree: ast.Call) -> Value:
+def _entrywise(ev: Evaluation, fn: Fn, trees: Sequence[ast.Expr], tree: ast.Call) -> Value:
     values = [ev.value(part) for part in trees]
     for value, part in zip(values, trees, strict=True):
         if isinstance(value, Term) and value.is_operator:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nexort.elaborate import data as arrays
 from nexort.elaborate.constants import check_axes, number_at, size_at
 from nexort.elaborate.families import Kind, Region, Variable
@@ -11,6 +9,7 @@ from nexort.elaborate.functions import Body
 from nexort.elaborate.imports import find_import, parse_import
 from nexort.elaborate.optimizers import check_optimizer
 from nexort.elaborate.scope import Array, Constant, Function, Rule, check_bindable
+from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.values import Width, check_finite
 from nexort.errors import DataFault, NameFault, NexortError, SyntaxFault, TypeFault
 from nexort.graph import InitialMatrix, InitialVector, Node, Type
@@ -18,13 +17,10 @@ from nexort.graph.terms import data
 from nexort.symbolic import limit_at_infinity, width_symbol
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Unroller
-
 Declaration = ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Import
 
 
-def declare(unroller: Unroller, tree: Declaration) -> None:
+def declare(unroller: Unrolling, tree: Declaration) -> None:
     """All declarations but `vector` and `matrix`."""
     if unroller.depth:
         raise SyntaxFault(
@@ -49,7 +45,7 @@ def declare(unroller: Unroller, tree: Declaration) -> None:
             _import(unroller, tree)
 
 
-def _declare_param(unroller: Unroller, binding: ast.Binding) -> None:
+def _declare_param(unroller: Unrolling, binding: ast.Binding) -> None:
     name = binding.name.id
     unroller.params.append(name)
     if name in unroller.settings:
@@ -64,7 +60,7 @@ def _declare_param(unroller: Unroller, binding: ast.Binding) -> None:
 # ----------------------------------------------------------------------- data
 
 
-def _declare_data(unroller: Unroller, item: ast.DataItem) -> None:
+def _declare_data(unroller: Unrolling, item: ast.DataItem) -> None:
     name = item.name.id
     check_bindable(item.name)
     check_axes(len(item.shape), item.span)
@@ -78,7 +74,7 @@ def _declare_data(unroller: Unroller, item: ast.DataItem) -> None:
     unroller.scope.declare(item.name, Array(data(name, array, item.span), item.name.span))
 
 
-def _known_shape(unroller: Unroller, item: ast.DataItem) -> tuple[int, ...] | None:
+def _known_shape(unroller: Unrolling, item: ast.DataItem) -> tuple[int, ...] | None:
     """The declared lengths, if all are known."""
     evaluate = unroller.evaluator().value
     sizes: list[int] = []
@@ -89,7 +85,7 @@ def _known_shape(unroller: Unroller, item: ast.DataItem) -> tuple[int, ...] | No
     return tuple(sizes)
 
 
-def _fix_shape(unroller: Unroller, item: ast.DataItem, shape: tuple[int, ...]) -> None:
+def _fix_shape(unroller: Unrolling, item: ast.DataItem, shape: tuple[int, ...]) -> None:
     """A shape name takes the array's length, or must have it already."""
     scope = unroller.scope
     for axis, (tree, size) in enumerate(zip(item.shape, shape, strict=True)):
@@ -118,7 +114,7 @@ def _said(tree: ast.Expr, value: int) -> str:
 # ------------------------------------------------------------------- matrices
 
 
-def declare_initial(unroller: Unroller, kind: Kind, item: ast.InitialItem) -> None:
+def declare_initial(unroller: Unrolling, kind: Kind, item: ast.InitialItem) -> None:
     """One initial vector or matrix, or a family of them: new ones in each pass of a loop."""
     check_bindable(item.name)
     check_axes(len(item.shape), item.span)
@@ -148,7 +144,7 @@ def declare_initial(unroller: Unroller, kind: Kind, item: ast.InitialItem) -> No
     unroller.scope.declare(item.name, variable)
 
 
-def _vector_law(unroller: Unroller, item: ast.InitialItem) -> tuple[float, float]:
+def _vector_law(unroller: Unrolling, item: ast.InitialItem) -> tuple[float, float]:
     if item.law is None:
         return 0.0, 1.0
     evaluate = unroller.evaluator().value
@@ -161,7 +157,7 @@ def _vector_law(unroller: Unroller, item: ast.InitialItem) -> tuple[float, float
     return float(mean), float(variance)
 
 
-def _matrix_variance(unroller: Unroller, item: ast.InitialItem) -> float:
+def _matrix_variance(unroller: Unrolling, item: ast.InitialItem) -> float:
     """The law N(0, c/n) of a matrix's entries: c."""
     if item.law is None:
         return 1.0
@@ -183,7 +179,7 @@ def _matrix_variance(unroller: Unroller, item: ast.InitialItem) -> float:
 # -------------------------------------------------------------------- imports
 
 
-def _import(unroller: Unroller, tree: ast.Import) -> None:
+def _import(unroller: Unrolling, tree: ast.Import) -> None:
     """Run the declarations of an imported file, once."""
     try:
         source = find_import(tree)

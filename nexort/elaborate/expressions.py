@@ -1,76 +1,32 @@
-"""Expressions to values: names, indices, width axes, brackets and calls (LANGUAGE §3 to §5, §7).
-
-An `Evaluator` serves one statement.  `statics` and `widths` are the index names that may be read: those on the left of
-the statement and those that an enclosing reduction or average binds.  `is_braced` tells whether vectors carry named
-width axes here; inside brackets, `avg(…)`, `grad(…)` and on both sides of `@` they have axes of their own.
-"""
+"""Expressions to values: names, indices, width axes, brackets and calls (LANGUAGE §3 to §5, §7)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import final
 
 from nexort.elaborate import algebra, calls, indices
-from nexort.elaborate.algebra import ENTRIES, Site
-from nexort.elaborate.constants import check_axes
-from nexort.elaborate.diagonals import Diagonals, diagonal
+from nexort.elaborate.algebra import ENTRIES
+from nexort.elaborate.diagonals import diagonal
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Variable
 from nexort.elaborate.functions import strip_primes
-from nexort.elaborate.scope import BUILTINS, REDUCTIONS, Array, Constant, Function, Local, Rule, Scope
-from nexort.elaborate.values import FamilyLabel, Value, Width, check_finite, describe_label, family_labels, noun
-from nexort.errors import IndexFault, NameFault, TypeFault
+from nexort.elaborate.scope import REDUCTIONS, Array, Constant, Function, Local, Rule
+from nexort.elaborate.values import Value, Width, check_finite, family_labels, noun
+from nexort.errors import IndexFault, TypeFault
 from nexort.errors import Label as Mark
-from nexort.graph.gradient import Tape
 from nexort.graph.nodes import Alias, Number
-from nexort.graph.terms import Label, Place, Term
-from nexort.source import Span
+from nexort.graph.terms import Term
 from nexort.symbolic import FUNCTIONS, width_symbol
 from nexort.syntax import ast
 
-OptimizerCall = Callable[["Evaluator", Rule, ast.Call], Value]
 
-
-@dataclass(slots=True)
-class Tapes:
-    """The tapes of the latest differentiated scalars: one loss has gradients in many parameters."""
-
-    entries: dict[tuple[object, ...], Tape] = field(default_factory=dict)
-    diagonals: Diagonals = field(default_factory=Diagonals)
-
-    def get(self, value: Term, place: Place) -> Tape:
-        key = (value.node, value.static)
-        if key not in self.entries:
-            if len(self.entries) >= 8:
-                self.entries.pop(next(iter(self.entries)))
-            self.entries[key] = Tape(value, place)
-        return self.entries[key]
-
-
+@final
 @dataclass(slots=True, kw_only=True)
-class Evaluator:
-    scope: Scope
-    tapes: Tapes
-    passes: tuple[tuple[str, int], ...] = ()
-    statics: set[str] = field(default_factory=set)
-    widths: set[str] = field(default_factory=set)
-    sizes: dict[Label, tuple[int, Span]] = field(default_factory=dict)
-    is_braced: bool = False
-    whole: str = ""
-    """In an update of a family without brackets, its name: it may stand on the right without them too."""
-    is_argument: bool = False
-    """In an optimizer's argument, where a family without brackets stands for all its elements."""
-    call_optimizer: OptimizerCall | None = None
-    """Set while the right side of an update is evaluated."""
-    update_labels: Mapping[Label, int] = field(default_factory=dict)
-    """In an optimizer's body: the free labels of the update, and their lengths."""
-
-    def place(self, tree: ast.Expr) -> Place:
-        return Place(tree.span, self.passes)
-
-    # ------------------------------------------------------------- dispatch
+class Evaluator(Evaluation):
+    """Evaluates every kind of expression."""
 
     def value(self, tree: ast.Expr) -> Value:
         match tree:
@@ -108,36 +64,6 @@ class Evaluator:
                 raise TypeFault(
                     "a list stands in a data declaration only", tree.span, hint="declare it: data y[3] = [1, 2, 3]"
                 )
-
-    def site(self, tree: ast.Expr, left: ast.Expr, right: ast.Expr) -> Site:
-        return Site(self.place(tree), left.span, right.span)
-
-    @contextmanager
-    def unbraced(self) -> Generator[None]:
-        """Inside, vectors have width axes of their own."""
-        before = self.is_braced, self.widths
-        self.is_braced, self.widths = False, set()
-        try:
-            yield
-        finally:
-            self.is_braced, self.widths = before
-
-    def own_axes(self, value: Value, tree: ast.Expr) -> Value:
-        """In a statement with braces, a vector or tensor that carries no index is refused."""
-        if (
-            self.is_braced
-            and isinstance(value, Term)
-            and value.order
-            and isinstance(value.width[0], int)
-            and not value.is_operator
-        ):
-            example = f"({tree.span.text})" if not isinstance(tree, ast.Name) else tree.span.text
-            raise IndexFault(
-                f"this {noun(value)} carries no index, in a statement with braces",
-                tree.span,
-                hint=f"write {example}{{{', '.join('ijklm'[: value.order])}}}",
-            )
-        return value
 
     def _name(self, tree: ast.Name) -> Value:
         if tree.id == "pi":
@@ -243,44 +169,6 @@ class Evaluator:
         if len(set(labels)) < len(labels):
             return diagonal(value, labels, self.place(tree), self.tapes.diagonals)
         return Term(value.node, value.static, labels)
-
-    # ------------------------------------------------------------- indices
-
-    def is_constant(self, name: str) -> bool:
-        """Whether a name in brackets is a number rather than an index."""
-        return name in ("n", "pi") or isinstance(self.scope.find(name), Constant)
-
-    def agree(self, label: Label, size: int, span: Span) -> None:
-        """An index has one range everywhere in a statement."""
-        known, where = self.sizes.setdefault(label, (size, span))
-        if known == size:
-            return
-        hint = "an index has one range in a statement: use another name"
-        if isinstance(label, FamilyLabel):
-            hint = "families without brackets have the same shape in a statement"
-        raise IndexFault(
-            f"{describe_label(label)} ranges over {size} here and over {known} elsewhere in the statement",
-            span,
-            Mark(where, f"over {known} here"),
-            hint=hint,
-        )
-
-    def bind_names(self, names: Iterable[ast.Name], bound: set[str]) -> None:
-        """Check names that a statement, a reduction or an average binds, and add them to `bound`."""
-        for name in names:
-            entry = self.scope.find(name.id)
-            if name.id in self.statics or name.id in self.widths or name.id in bound:
-                raise NameFault(
-                    f"the index '{name.id}' is bound already", name.span, hint="use another name for the inner index"
-                )
-            if entry is not None or name.id in BUILTINS:
-                marks = [Mark(entry.span, "bound here")] if entry is not None else []
-                what = "names a value" if entry is not None else "is built in"
-                raise NameFault(
-                    f"'{name.id}' {what}, so it cannot be an index", name.span, *marks, hint="use another name"
-                )
-            bound.add(name.id)
-            check_axes(len(self.statics | self.widths | bound), name.span)
 
 
 def _is_bound_to_number(term: Term) -> bool:

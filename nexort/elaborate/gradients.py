@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Leaf, Split, Variable
 from nexort.elaborate.functions import arguments
 from nexort.elaborate.indices import read_indices
@@ -16,11 +16,8 @@ from nexort.graph.gradient import Tape
 from nexort.graph.terms import Label, Place, Term, arrange, sizes_of, stack, stop, union, without_diagonals
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Evaluator
 
-
-def evaluate_grad(ev: Evaluator, tree: ast.Call) -> Value:
+def evaluate_grad(ev: Evaluation, tree: ast.Call) -> Value:
     scalar, parameter = arguments(tree, 2)
     place = ev.place(tree)
     with ev.unbraced():
@@ -35,7 +32,7 @@ def evaluate_grad(ev: Evaluator, tree: ast.Call) -> Value:
     return ev.own_axes(stop(_collect(tape, current, place), place), tree)
 
 
-def _parameter(ev: Evaluator, tree: ast.Expr) -> tuple[Variable, tuple[Label | int, ...]]:
+def _parameter(ev: Evaluation, tree: ast.Expr) -> tuple[Variable, tuple[Label | int, ...]]:
     """The variable and the elements of it that a gradient is taken in."""
     while isinstance(tree, ast.Paren):
         tree = tree.body
@@ -62,7 +59,7 @@ def leaves(current: Leaf | Split) -> Sequence[Leaf]:
     return [leaf for part in current.parts for leaf in leaves(part)]
 
 
-def _check(ev: Evaluator, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call) -> None:
+def _check(ev: Evaluation, tape: Tape, current: Leaf | Split, variable: Variable, tree: ast.Call) -> None:
     """The scalar must depend on some element, and on none through its diagonal."""
     versions = leaves(current)
     scalar, parameter = tree.arguments

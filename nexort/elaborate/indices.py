@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nexort.elaborate.constants import integer_at
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Variable
 from nexort.elaborate.reading import names_in
 from nexort.elaborate.scope import REDUCTIONS, Array
@@ -14,11 +13,8 @@ from nexort.graph.terms import Label, Term, select
 from nexort.symbolic import FUNCTIONS
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Evaluator
 
-
-def evaluate_subscript(ev: Evaluator, tree: ast.Subscript) -> Term:
+def evaluate_subscript(ev: Evaluation, tree: ast.Subscript) -> Term:
     """`name[indices]`, elements of a family or of a data array."""
     if not isinstance(tree.base, ast.Name):
         hint = "static indices stand on a name: h[a]"
@@ -38,7 +34,7 @@ def evaluate_subscript(ev: Evaluator, tree: ast.Subscript) -> Term:
     raise IndexFault(f"'{name}' is not a family", tree.span, Mark(entry.span, "bound here"))
 
 
-def _element_of_data(ev: Evaluator, tree: ast.Subscript, entry: Array) -> Term:
+def _element_of_data(ev: Evaluation, tree: ast.Subscript, entry: Array) -> Term:
     shape = entry.node.type.shape
     variable = Variable(entry.node.name, len(shape), entry.span, shape=shape)
     wanted = read_indices(ev, tree, variable)
@@ -47,7 +43,7 @@ def _element_of_data(ev: Evaluator, tree: ast.Subscript, entry: Array) -> Term:
     return select(Term(entry.node, names), fixed, ev.place(tree))
 
 
-def read_indices(ev: Evaluator, tree: ast.Subscript, variable: Variable) -> tuple[Label | int, ...]:
+def read_indices(ev: Evaluation, tree: ast.Subscript, variable: Variable) -> tuple[Label | int, ...]:
     """The fixed numbers and labels in `name[…]`, checked against the family."""
     axes = variable.axes
     if len(tree.indices) != axes:
@@ -68,7 +64,7 @@ def read_indices(ev: Evaluator, tree: ast.Subscript, variable: Variable) -> tupl
     return wanted
 
 
-def _index(ev: Evaluator, tree: ast.Expr) -> Label | int:
+def _index(ev: Evaluation, tree: ast.Expr) -> Label | int:
     """One static index: a compile-time integer, or the name of an index."""
     if isinstance(tree, ast.Number) and isinstance(tree.value, int):
         return tree.value
@@ -90,11 +86,11 @@ def _index(ev: Evaluator, tree: ast.Expr) -> Label | int:
     return integer_at(tree, ev.value, "an index")
 
 
-def _is_value(ev: Evaluator, name: str) -> bool:
+def _is_value(ev: Evaluation, name: str) -> bool:
     return name not in ev.statics and (name in ("n", "pi") or ev.scope.find(name) is not None)
 
 
-def width_label(ev: Evaluator, tree: ast.Expr) -> str:
+def width_label(ev: Evaluation, tree: ast.Expr) -> str:
     """The name of a width axis in `x{i}`."""
     if not isinstance(tree, ast.Name):
         raise IndexFault(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from nexort.elaborate.algebra import Site, binary
 from nexort.elaborate.constants import condition_at, integer_at, number_at
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Variable
 from nexort.elaborate.scope import Constant, Entry, Function, Local, Poison, Rule, Scope, check_bindable
 from nexort.elaborate.updates import Ledger, Update
@@ -16,9 +16,6 @@ from nexort.errors import IndexFault, NameFault, SizeFault, SyntaxFault, TypeFau
 from nexort.errors import Label as Mark
 from nexort.graph.terms import Place, Term, stop
 from nexort.syntax import ast
-
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Evaluator
 
 MAX_BODY_PASSES = 10_000
 
@@ -36,7 +33,7 @@ def check_optimizer(tree: ast.Optimizer) -> None:
         names.add(binding.name.id)
 
 
-def call_optimizer(update: Update, ev: Evaluator, rule: Rule, tree: ast.Call) -> Value:
+def call_optimizer(update: Update, ev: Evaluation, rule: Rule, tree: ast.Call) -> Value:
     """The value of optimizer(g, …) in an update: a constant for `grad`."""
     if update.first is not None:
         raise TypeFault(
@@ -68,7 +65,7 @@ def _visible(rule: Rule) -> dict[str, Entry]:
     }
 
 
-def _bind_arguments(ev: Evaluator, visible: Scope, rule: Rule, tree: ast.Call) -> dict[str, Local]:
+def _bind_arguments(ev: Evaluation, visible: Scope, rule: Rule, tree: ast.Call) -> dict[str, Local]:
     """g and the optimizer's arguments, by place and by name, with their defaults."""
     optimizer = rule.tree.name.id
     if not tree.arguments:
@@ -96,7 +93,7 @@ def _bind_arguments(ev: Evaluator, visible: Scope, rule: Rule, tree: ast.Call) -
     return bound
 
 
-def _argument(ev: Evaluator, tree: ast.Expr) -> Local:
+def _argument(ev: Evaluation, tree: ast.Expr) -> Local:
     """An argument; a family without brackets stands for all its elements."""
     before = ev.call_optimizer, ev.is_argument
     ev.call_optimizer, ev.is_argument = None, True
@@ -106,7 +103,7 @@ def _argument(ev: Evaluator, tree: ast.Expr) -> Local:
         ev.call_optimizer, ev.is_argument = before
 
 
-def _default(ev: Evaluator, visible: Scope, optimizer: str, binding: ast.Binding, tree: ast.Call) -> Local:
+def _default(ev: Evaluation, visible: Scope, optimizer: str, binding: ast.Binding, tree: ast.Call) -> Local:
     if binding.value is None:
         raise TypeFault(
             f"{optimizer} needs its argument '{binding.name.id}'",
@@ -137,7 +134,7 @@ class Body:
     update: Update
     ledger: Ledger
     rule: Rule
-    ev: Evaluator
+    ev: Evaluation
     states: dict[str, tuple[int | float, Value]] = field(default_factory=dict)
     """By name: the initial number, and what was read."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from nexort.elaborate.algebra import ENTRIES, Site, binary
 from nexort.elaborate.constants import size_at
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import MAX_PARTS
 from nexort.elaborate.functions import arguments, builtin
 from nexort.elaborate.values import Value, noun, to_term
@@ -28,9 +29,6 @@ from nexort.graph.terms import (
 from nexort.symbolic import power
 from nexort.syntax import ast
 
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Evaluator
-
 Kind = Literal["sum", "mean", "max"]
 
 
@@ -46,7 +44,7 @@ def binder(tree: ast.Expr) -> tuple[ast.Name, ast.Expr | None] | None:
 
 
 @contextmanager
-def bound_indices(ev: Evaluator, trees: Sequence[ast.Expr], hint: str) -> Generator[list[str]]:
+def bound_indices(ev: Evaluation, trees: Sequence[ast.Expr], hint: str) -> Generator[list[str]]:
     """Inside, the index names in `trees` may be read; `a < M` states a range."""
     pairs: list[tuple[ast.Name, ast.Expr | None]] = []
     for tree in trees:
@@ -68,7 +66,7 @@ def bound_indices(ev: Evaluator, trees: Sequence[ast.Expr], hint: str) -> Genera
             ev.sizes.pop(name, None)
 
 
-def over_static(ev: Evaluator, tree: ast.Call, head: ast.Subscript) -> Value:
+def over_static(ev: Evaluation, tree: ast.Call, head: ast.Subscript) -> Value:
     """sum[k](body), mean[k](body), max[k](body)."""
     assert isinstance(head.base, ast.Name)
     kind = _kind(head.base.id)
@@ -109,7 +107,7 @@ def _sum_operators(kind: Kind, value: Term, sizes: dict[Label, int], place: Plac
     return value
 
 
-def over_width(ev: Evaluator, tree: ast.Call, head: ast.Braces) -> Value:
+def over_width(ev: Evaluation, tree: ast.Call, head: ast.Braces) -> Value:
     """avg{j}(body), avg{j,k}(body)."""
     (body,) = arguments(tree, 1)
     names: set[str] = set()
@@ -129,7 +127,7 @@ def over_width(ev: Evaluator, tree: ast.Call, head: ast.Braces) -> Value:
     return average_over(value, [name.id for name in labels], ev.place(tree)) if isinstance(value, Term) else value
 
 
-def in_optimizer(ev: Evaluator, tree: ast.Call, name: str) -> Value:
+def in_optimizer(ev: Evaluation, tree: ast.Call, name: str) -> Value:
     """rms(g) over everything that the update changes; row_mean(g) and col_mean(g) of g's order."""
     if not ev.scope.is_optimizer:
         raise TypeFault(

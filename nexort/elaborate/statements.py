@@ -7,50 +7,31 @@ gives one message.  Does not simplify anything: the passes do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
 
 from nexort.elaborate import declarations
 from nexort.elaborate.assign import assign
 from nexort.elaborate.constants import condition_at, integer_at
-from nexort.elaborate.expressions import Evaluator, Tapes
-from nexort.elaborate.families import Stamp
-from nexort.elaborate.outputs import Outputs, add_output
-from nexort.elaborate.scope import BUILTINS, Constant, Poison, Scope, check_bindable
-from nexort.elaborate.updates import Ledgers
+from nexort.elaborate.evaluation import Evaluation
+from nexort.elaborate.expressions import Evaluator
+from nexort.elaborate.naming import add_output
+from nexort.elaborate.scope import BUILTINS, Constant, Poison, check_bindable
+from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.values import PoisonedError
 from nexort.errors import Label as Mark
 from nexort.errors import NameFault, NexortError, SizeFault, SyntaxFault
-from nexort.graph.terms import Place
-from nexort.source import Span
 from nexort.syntax import ast
 
 MAX_PASSES = 1_000_000
 MAX_STATEMENTS = 1_000_000
 
 
+@final
 @dataclass(slots=True, kw_only=True)
-class Unroller:
-    settings: Mapping[str, int | float]
-    given: Mapping[str, object]
-    outputs: Outputs
-    scope: Scope = field(default_factory=Scope)
-    tapes: Tapes = field(default_factory=Tapes)
-    passes: tuple[tuple[str, int], ...] = ()
-    """The loop variables and their values, outermost first."""
-    stamp: Stamp = ()
-    """The passes by numbers of their own: two loops over t = 0, 1 have four."""
-    depth: int = 0
-    """How many blocks are around the statement."""
-    ledgers: Ledgers = field(default_factory=dict)
-    imports: dict[str, bool] = field(default_factory=dict)
-    """Files that were imported; True while one is being read."""
-    faults: dict[tuple[object, ...], NexortError] = field(default_factory=dict)
-    params: list[str] = field(default_factory=list)
-    shapes: set[str] = field(default_factory=set)
-    _count: int = 0
-    _pass_numbers: Iterator[int] = field(default_factory=count)
+class Unroller(Unrolling):
+    """Runs every kind of statement."""
 
     # ------------------------------------------------------------ statements
 
@@ -66,8 +47,8 @@ class Unroller:
             self.depth -= 1
 
     def statement(self, tree: ast.Stmt) -> None:
-        self._count += 1
-        if self._count > MAX_STATEMENTS:
+        self.executed += 1
+        if self.executed > MAX_STATEMENTS:
             raise SizeFault(
                 f"the program unrolls to more than {MAX_STATEMENTS} statements", tree.span, hint="use fewer steps"
             )
@@ -115,11 +96,8 @@ class Unroller:
             case ast.Return():
                 raise SyntaxFault("return stands in an optimizer only", tree.span, hint="name a result with output")
 
-    def evaluator(self) -> Evaluator:
+    def evaluator(self) -> Evaluation:
         return Evaluator(scope=self.scope, tapes=self.tapes, passes=self.passes)
-
-    def place(self, span: Span) -> Place:
-        return Place(span, self.passes)
 
     # ----------------------------------------------------------------- loops
 
@@ -144,7 +122,7 @@ class Unroller:
             for index in range(start, stop):
                 self.scope.entries[name.id] = Constant(index, "loop variable", name.span)
                 self.passes = (*outside[0], (name.id, index))
-                self.stamp = (*outside[1], next(self._pass_numbers))
+                self.stamp = (*outside[1], next(self.pass_numbers))
                 self._inner_block(tree.body)
                 if len(self.faults) > known:
                     break

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nexort.elaborate.constants import check_axes, integer_at, size_at
-from nexort.elaborate.expressions import Evaluator
+from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Pattern, Variable
 from nexort.elaborate.reading import bare_names, has_braces, names_in
 from nexort.elaborate.reductions import binder
@@ -40,7 +40,7 @@ class Target:
         return any(isinstance(w, int) for w in self.wanted)
 
 
-def read_target(ev: Evaluator, tree: ast.Assign) -> Target:
+def read_target(ev: Evaluation, tree: ast.Assign) -> Target:
     """The left side; its free indices and width axes may be read by `ev` from here on."""
     base, widths = tree.target, None
     if isinstance(base, ast.Braces):
@@ -62,7 +62,7 @@ def read_target(ev: Evaluator, tree: ast.Assign) -> Target:
     return Target(base, wanted, widths, tree.target.span)
 
 
-def _width_names(ev: Evaluator, tree: ast.Braces) -> tuple[str, ...]:
+def _width_names(ev: Evaluation, tree: ast.Braces) -> tuple[str, ...]:
     names = [part for part in tree.indices if isinstance(part, ast.Name)]
     if len(names) < len(tree.indices):
         raise IndexFault(
@@ -75,7 +75,7 @@ def _width_names(ev: Evaluator, tree: ast.Braces) -> tuple[str, ...]:
     return widths
 
 
-def _whole_family(ev: Evaluator, name: ast.Name, tree: ast.Assign) -> tuple[Label, ...]:
+def _whole_family(ev: Evaluation, name: ast.Name, tree: ast.Assign) -> tuple[Label, ...]:
     """In `u -= …` and `u = u - …` on a family, the labels of all its elements; else nothing."""
     entry = ev.scope.find(name.id)
     is_update = tree.operator != "=" or name.id in bare_names(tree.value)
@@ -88,7 +88,7 @@ def _whole_family(ev: Evaluator, name: ast.Name, tree: ast.Assign) -> tuple[Labe
     return labels
 
 
-def _indices(ev: Evaluator, trees: Sequence[ast.Expr]) -> tuple[Label | int, ...]:
+def _indices(ev: Evaluation, trees: Sequence[ast.Expr]) -> tuple[Label | int, ...]:
     """Free names and fixed numbers, in order."""
     found = [binder(tree) for tree in trees]
     free = [pair if pair is not None and not _is_number(ev, *pair) else None for pair in found]
@@ -113,11 +113,11 @@ def _indices(ev: Evaluator, trees: Sequence[ast.Expr]) -> tuple[Label | int, ...
     return tuple(wanted)
 
 
-def _is_number(ev: Evaluator, name: ast.Name, size: ast.Expr | None) -> bool:
+def _is_number(ev: Evaluation, name: ast.Name, size: ast.Expr | None) -> bool:
     return size is None and ev.is_constant(name.id)
 
 
-def _fixed(ev: Evaluator, tree: ast.Expr) -> int:
+def _fixed(ev: Evaluation, tree: ast.Expr) -> int:
     for name in names_in(tree):
         if name.id in ev.statics or (ev.scope.find(name.id) is None and name.id not in BUILTINS):
             raise IndexFault(
