@@ -652,11 +652,16 @@ class Author:
                 self.write_output(f"avg({self.expression(Place(), 1).text})")
 
     def adjoints(self) -> None:
-        """<x | W @ y> and <W' @ x | y>, which are equal."""
+        """<x | W @ y> and <W' @ x | y>, which are equal; the first x depends on W @ y, so that W' @ x has a dot."""
         for number in range(2):
             W = self.matrix() if number == 0 else self.operator()
             x, y = self.atom(Place(), 1), self.atom(Place(), 1)
             operator = f"({W.text})" if "'" in W.text else W.text
+            if number == 0:
+                p = self.fresh("p")
+                pattern = self.rng.choice((*SMOOTH_BOUNDED[:3], *SMOOTH_LINEAR[:3], "sign({} + 0.2)", "relu({} + 0.3)"))
+                self.write(f"{p} = {pattern.format(f'{W.text} @ {y.operand} + 0.4 * {x.operand}')}")
+                x = Value(p, 1)
             self.write(f"output <{x.operand} | {W.text} @ {y.operand}> as left{number}")
             self.write(f"output <{operator}' @ {x.operand} | {y.operand}> as right{number}")
 
