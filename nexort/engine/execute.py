@@ -278,6 +278,8 @@ def _run_chunk(
     buffers = run.borrow()
     mine = replace(targets, arrays=targets.arrays | partial)
     for ranges in _tiles(rows, extents, run.meaning.length):
+        if run.workers.is_stopping:
+            return
         for permutations in targets.rounds:
             _run_tile(run, step.program, mine, run.frame(ranges, buffers, permutations))
     run.give_back(buffers)

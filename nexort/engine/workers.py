@@ -33,6 +33,7 @@ class Workers:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_threads()
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._stop = Event()
 
     def close(self) -> None:
         if self._pool is not None:
@@ -44,13 +45,18 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a task failed or Ctrl-C was pressed: a long task looks at it now and then, and returns."""
+        return self._stop.is_set()
+
     def for_each(self, task: Callable[[int], object], count: int) -> None:
         """task(0), …, task(count − 1), started in this order."""
         if self._pool is None or count <= 1:
             for k in range(count):
                 task(k)
             return
-        stop = Event()
+        stop = self._stop = Event()
         counter = iter(range(count))
         lock = Lock()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -91,6 +95,24 @@ def test_the_first_exception_of_a_task_stops_the_others() -> None:
     with Workers(2) as workers, pytest.raises(KeyError):
         workers.for_each(task, 1000)
     assert len(done) < 1000
+
+
+def test_a_long_task_learns_of_ctrl_c() -> None:
+    seen: list[bool] = []
+
+    def task(k: int) -> None:
+        if k == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        while not workers.is_stopping:
+            sleep(0.001)
+        seen.append(True)
+
+    with Workers(2) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            workers.for_each(task, 100)
+        assert len(seen) <= 2
+        workers.for_each(lambda k: seen.append(workers.is_stopping), 3)
+        assert seen[-3:] == [False] * 3
 
 
 @pytest.mark.parametrize("law", ["gaussian", "rademacher", "uniform"])
