@@ -3,9 +3,10 @@
 from nexort.passes.contract import Contractor, contract
 from nexort.passes.core_text import core_graph, lower_text
 from nexort.passes.elements import split_operator_families
+from nexort.passes.factors import OuterFactors
 from nexort.passes.operators import NormalForm, OperatorForms, apply_matrix, lower_operators
 from nexort.passes.outer import OuterSums, outer_sums
-from nexort.passes.pieces import COL, ROW, OuterFactors, Piece
+from nexort.passes.pieces import COL, ROW, Piece
 from nexort.passes.simplify import simplify
 
 __all__ = [

@@ -34,20 +34,12 @@ from nexort.graph import (
 from nexort.graph.nodes import Alias, Axes, MatMul, Stop
 from nexort.graph.terms import Label, Place, Term, arrange, combine, number, sizes_of, union
 from nexort.passes.algebra import ADD, MUL
+from nexort.passes.consolidate import StackCache, consolidate
 from nexort.passes.contract import Contractor
 from nexort.passes.elements import split_operator_families
+from nexort.passes.factors import OuterFactors, select_term
 from nexort.passes.outer import OuterSums
-from nexort.passes.pieces import (
-    COL,
-    ROW,
-    OuterFactors,
-    Piece,
-    StackCache,
-    build_tensor,
-    consolidate,
-    merge_pieces,
-    select_term,
-)
+from nexort.passes.pieces import COL, ROW, Piece, build_tensor, merge_pieces
 from nexort.passes.products import place_of, relabel
 
 Matrix = tuple[Term, Term, bool]
