@@ -34,6 +34,7 @@ from nexort.passes.products import (
     operand_terms,
     place_of,
 )
+from nexort.passes.walk import decide
 
 
 class OuterFactors:
@@ -61,19 +62,11 @@ class OuterFactors:
             self._known[term.node] = tuple(piece.fresh().rename(names) for piece in pieces)
 
     def _of_node(self, node: Node) -> Pieces | None:
-        pending = [node]
-        while pending:
-            top = pending[-1]
-            missing = [x for x in top.operands if is_tensor(x) and x not in self._known]
-            if missing and top not in self._known:
-                pending.extend(missing)
-                continue
-            pending.pop()
-            if top not in self._known:
-                self._known[top] = self._take_apart(top) if self._outer.contains(top) else None
-        return self._known[node]
+        return decide(node, self._known, lambda top: filter(is_tensor, top.operands), self._take_apart)
 
     def _take_apart(self, node: Node) -> Pieces | None:
+        if not self._outer.contains(node):
+            return None
         static = tuple(("axis", k) for k in range(len(node.type.shape)))
         term = Term(node, static, (ROW, COL))
         match node:

@@ -41,6 +41,7 @@ from nexort.passes.factors import OuterFactors, select_term
 from nexort.passes.outer import OuterSums
 from nexort.passes.pieces import COL, ROW, Piece, build_tensor, merge_pieces
 from nexort.passes.products import place_of, relabel
+from nexort.passes.walk import decide
 
 Matrix = tuple[Term, Term, bool]
 """(coefficient, matrix, is_transposed)"""
@@ -112,17 +113,11 @@ class OperatorForms:
 
     def normal_form(self, node: Node) -> NormalForm:
         """The form of an operator or order-2 tensor, static labels 0, 1, …"""
-        stack = [node]
-        while stack:
-            top = stack[-1]
-            missing = [x for x in _operator_operands(top) if x not in self._forms]
-            if missing and top not in self._forms:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            if top not in self._forms:
-                self._forms[top] = replace(self._find_form(top), shape=top.type.shape)
-        return self._forms[node]
+
+        def rule(top: Node) -> NormalForm:
+            return replace(self._find_form(top), shape=top.type.shape)
+
+        return decide(node, self._forms, _operator_operands, rule)
 
     def _find_form(self, node: Node) -> NormalForm:
         static = tuple(range(len(node.type.shape)))

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from nexort.graph import Contract, Graph, Map, Node, Reduce, Select, Stack, Stop
 from nexort.graph.nodes import Alias
 from nexort.passes.algebra import ADD, DIV, IDENTITY, MUL, NEG, SUB
+from nexort.passes.walk import decide
 
 
 class OuterSums:
@@ -25,17 +26,7 @@ class OuterSums:
         """Whether the node is of order 2 and a sum of outer products."""
         if not is_tensor(node):
             return False
-        stack = [node]
-        while stack:
-            top = stack[-1]
-            missing = [x for x in top.operands if is_tensor(x) and x not in self._known]
-            if missing and top not in self._known:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            if top not in self._known:
-                self._known[top] = self._decide(top)
-        return self._known[node]
+        return decide(node, self._known, lambda top: filter(is_tensor, top.operands), self._decide)
 
     def _decide(self, node: Node) -> bool:
         match node:
