@@ -116,7 +116,7 @@ def rank(op: BlockOp) -> int:
 
 def _weigh(levels: Levels, node: Node) -> None:
     """Record the cost of a light value: made of vectors only, in few operations (or of order 3: never stored)."""
-    large = [operand for operand in node.operands if operand in levels.large]
+    large = [x for x in node.operands if x in levels.large and not (node.type.order > 2 and x in levels.stored)]
     is_summed = any(operand in levels.factored for operand in node.operands)
     if isinstance(node, DenseOperator) or is_summed or not all(levels.is_light(operand) for operand in large):
         return

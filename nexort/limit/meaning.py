@@ -142,6 +142,7 @@ class KetMeaning:
     def matmul(self, node: MatMul, matrix: Array, argument: Array, workers: Workers) -> Array:
         """For each element of the matrix family, hat + dot of all the arguments that it meets, as one batch."""
         self._products.for_each = workers.for_each
+        matrix = np.asarray(matrix, object)  # an element of a family is a bare operator
         matrix_axes, argument_axes = (axes.static for axes in node.axes)
         shape = node.type.shape
         static = tuple(range(len(shape)))
