@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from nexort.api.options import CheckOptions
 from nexort.engine import format_bytes
-from nexort.graph import Apply, Data, Graph, MatMul
+from nexort.graph import Apply, Data, Graph, MatMul, Node
 from nexort.syntax import ast
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Cost:
     """What one repetition of a computation needs.
 
     For the limit also upper bounds of its columns: `sides`, those that a product with W or with W' adds over the
-    whole program, and `spaces`, all those of the vectors that share a width axis.
+    whole program, and `spaces`, all those of the vectors that share a width axis.  `heaviest` tells the statement that
+    takes the largest `share` of the time.
     """
 
     mode: str
@@ -44,14 +45,22 @@ class Cost:
     seconds: float
     sides: tuple[tuple[str, int], ...] = ()
     spaces: tuple[tuple[str, int], ...] = ()
+    heaviest: str = ""
+    share: float = 0.0
 
     def lines(self) -> Iterator[str]:
         each, size = ("trial", "width") if self.mode == "run" else ("replicate", "samples")
         cost = f"{format_bytes(self.bytes)}, {self.flops / 1e9:.3g} GFlop, about {self.seconds:.2g} s"
         yield f"  {self.mode} --{size} {self.size}: {cost} for each {each}"
+        if self.heaviest and self.share >= LARGE_SHARE:
+            yield f"    {self.share:.0%} of the time: {self.heaviest}"
         for title, bounds in (("matrix", self.sides), ("width space", self.spaces)):
             if bounds:
                 yield f"    columns at most, by {title}: {', '.join(f'{name} {n}' for name, n in bounds)}"
+
+
+LARGE_SHARE = 0.25
+"""Of the time: what takes more is named."""
 
 
 @final
@@ -155,7 +164,22 @@ def _run_cost(graph: Graph, width: int, options: CheckOptions) -> Cost:
     from nexort.finite import FiniteRun
 
     estimate = FiniteRun(graph, width=width, dtype=options.dtype, init="gaussian", seed=0).estimate
-    return Cost(mode="run", size=width, bytes=estimate.bytes, flops=estimate.flops, seconds=estimate.seconds)
+    return Cost(
+        mode="run",
+        size=width,
+        bytes=estimate.bytes,
+        flops=estimate.flops,
+        seconds=estimate.seconds,
+        heaviest=_statement(estimate.heaviest),
+        share=estimate.share,
+    )
+
+
+def _statement(node: Node | None) -> str:
+    """`file:line:column, t = 3`: where a value is made."""
+    if node is None or node.span is None:
+        return ""
+    return node.span.place + "".join(f", {name} = {value}" for name, value in node.passes)
 
 
 def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, ...]]:
@@ -171,6 +195,8 @@ def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, .
         seconds=estimate.seconds,
         sides=tuple((side.name, side.columns) for side in estimate.sides),
         spaces=tuple((space.name or "unnamed", space.columns) for space in estimate.spaces),
+        heaviest=_statement(estimate.heaviest),
+        share=estimate.share,
     )
     return cost, tuple(_overflows(estimate.spaces, options.samples))
 

@@ -38,13 +38,18 @@ class SpaceBound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitEstimate:
-    """What one replicate takes: peak `bytes`, `flops`, rough `seconds`, and upper bounds of columns."""
+    """What one replicate takes: peak `bytes`, `flops`, rough `seconds`, and upper bounds of columns.
+
+    `heaviest` is the value, products with matrices aside, that takes the largest part of the time, `share` that part.
+    """
 
     bytes: int
     flops: int
     seconds: float
     sides: tuple[SideBound, ...]
     spaces: tuple[SpaceBound, ...]
+    heaviest: Node | None = None
+    share: float = 0.0
 
     @property
     def columns(self) -> int:
@@ -63,10 +68,13 @@ def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) 
     rows += sum(min(n, int(FILL * samples)) for n in count.spaces.values())
     # arrays of rows are doubled when they grow
     state = 2 * rows * samples * itemsize
+    seconds = values.seconds + count.flops / (BLAS_RATE * threads)
     return LimitEstimate(
         bytes=state + values.bytes,
         flops=values.flops + count.flops,
-        seconds=values.seconds + count.flops / (BLAS_RATE * threads),
+        seconds=seconds,
+        heaviest=values.heaviest,
+        share=values.share * values.seconds / seconds if seconds else 0.0,
         sides=tuple(SideBound(name=key[0], columns=n) for key, n in count.sides.items()),
         spaces=tuple(
             SpaceBound(name=kets.space_names.get(k, ""), columns=n, overflow=count.overflow.get(k))

@@ -128,3 +128,10 @@ def test_lower_and_check(transpose):
     report = transpose.check(width=8)
     assert [cost.mode for cost in report.costs] == ["run", "limit"]
     assert str(report).startswith("<text>: no errors\n")
+
+
+def test_check_names_the_statement_that_takes_the_time() -> None:
+    text = "vector x, y, z\nG{i,j} = avg{k}(tanh(x{i} * y{j} + z{k}))\noutput <x | G @ y>\n"
+    report = nexort.compile(text).check(width=200)
+    assert [cost.heaviest for cost in report.costs] == ["<text>:2:17"] * 2
+    assert "of the time: <text>:2:17" in str(report)
