@@ -37,16 +37,31 @@ def beyond(results: nexort.LimitResults, known: Known) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("known", KERNELS, ids=str)
+MISSED = pytest.mark.xfail(reason="at seed 0 entries of ntk lie 6.3 errors of 8 replicates away; no bias shows at 400")
+"""The one output known to miss 4.5 errors at default settings: any other is a failure."""
+
+
+def as_params() -> list[object]:
+    missed = "erf kernels, depth 1"
+    return [pytest.param(known, id=known.name, marks=MISSED if known.name == missed else ()) for known in KERNELS]
+
+
+@pytest.mark.parametrize("known", as_params())
 def test_sampled_kernels(known: Known) -> None:
-    """At default settings; Student's t with 7 degrees of freedom is beyond 4.5 once in 360: a second look has more."""
+    """At default settings."""
+    results = nexort.compile(known.text, data=known.data).limit()
+    assert beyond(results, known) == []
+
+
+@pytest.mark.parametrize("known", KERNELS, ids=str)
+def test_sampled_kernels_of_more_replicates(known: Known) -> None:
+    """With small errors at default settings, and no bias that 64 replicates see."""
     assert np.linalg.norm(INPUTS, axis=1).min() <= 0.5 and np.linalg.norm(INPUTS, axis=1).max() >= 1.95
     program = nexort.compile(known.text, data=known.data)
     results = program.limit()
     for name, limit in known.limits.items():
         assert np.all(results[name].stderr < 0.02 * np.maximum(1, np.abs(limit)))
-    if beyond(results, known):
-        assert beyond(program.limit(replicates=64, seed=1), known) == []
+    assert beyond(program.limit(replicates=64, seed=1), known) == []
 
 
 @pytest.mark.parametrize("known", TRAINING, ids=str)
