@@ -142,6 +142,13 @@ class ListLiteral(Node):
     items: tuple[Expr, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tuple(Node):
+    """`(p, q)`: several results of a model, the exponents of a parametrization (nowhere else: checked later)."""
+
+    items: tuple[Expr, ...]
+
+
 Expr = (
     Number
     | Name
@@ -157,6 +164,7 @@ Expr = (
     | BraKet
     | KetBra
     | ListLiteral
+    | Tuple
 )
 
 # ----------------------------------------------------------------- statements
@@ -206,18 +214,19 @@ class Law(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InitialItem(Node):
-    """`u[d]`, `b ~ N(0.5, 2)`."""
+    """`u[d]`, `b ~ N(0.5, 2)`, `s = 1`; `law` and `value` exclude each other."""
 
     name: Name
     shape: tuple[Expr, ...]
     law: Law | None
+    value: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Initial(Node):
-    """`vector u[d], v` or `matrix W, A[3]`."""
+    """`vector u[d], v`, `matrix W, A[3]` or `scalar s = 1`."""
 
-    kind: Literal["vector", "matrix"]
+    kind: Literal["vector", "matrix", "scalar"]
     items: tuple[InitialItem, ...]
 
 
@@ -287,7 +296,44 @@ class Return(Node):
     value: Expr
 
 
-Stmt = Param | State | Data | Initial | Def | Import | Optimizer | Assign | For | If | Output | Return
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model(Node):
+    """`model mlp(xi[d], z):`, a network on one input; its arguments are per-input arrays."""
+
+    name: Name
+    arguments: tuple[DataItem, ...]
+    """Without stand-ins."""
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Field(Node):
+    """`rate = 0.2`, `weights[t, a] = mask[t, a]` in a `train` block; `indices` as written, None without brackets."""
+
+    name: Name
+    indices: tuple[Expr, ...] | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Per(Node):
+    """`per W, v: rate = 0.1; decay = 0`: fields of single parameters."""
+
+    names: tuple[Name, ...]
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Train(Node):
+    """`train mlp on xi, y as wide:`."""
+
+    model: Name
+    arrays: tuple[Name, ...]
+    alias: Name | None
+    body: tuple[Field | Per, ...]
+
+
+Stmt = Model | Train | Param | State | Data | Initial | Def | Import | Optimizer | Assign | For | If | Output | Return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
