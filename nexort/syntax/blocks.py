@@ -1,7 +1,7 @@
 """From parsed lines to nested blocks, by indentation.
 
 Accepts the lines in order, None for one that was reported already.  Promises a body in which every `elif` and `else`
-has its `if`, every header its block, and every statement stands where its kind may stand.
+has its `if`, every header its block, every model its `return`, and every statement stands where its kind may stand.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from nexort.errors import Label, NexortError, SizeFault, SyntaxFault
 from nexort.source import Span
 from nexort.syntax import ast
 from nexort.syntax.build import BlockHeader, ParsedLine
+from nexort.syntax.places import Placed, find_misplaced
 from nexort.syntax.tokens import Line
 
 MAX_BLOCKS = 40
-_TOP_LEVEL = (ast.Param, ast.Data, ast.Def, ast.Import, ast.Optimizer)
+
+Part = ast.Stmt | ast.Field | ast.Per
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class _Block:
     header_indent: int
     indent: int | None
     is_faulty: bool = False
-    body: list[ast.Stmt] = field(default_factory=list[ast.Stmt])
+    body: list[Part] = field(default_factory=list[Part])
     chain: list[ast.Branch] = field(default_factory=list[ast.Branch])  # an `if` that may still get its `else`
     is_chain_open: bool = False
 
@@ -46,10 +48,12 @@ class _Assembler:
         self.stack = [_Block(None, "", -1, 0)]
         self.faults: list[NexortError] = []
         self.is_after_fault = False  # the line before was reported; what it opened is not known
+        self.has_gaps = False  # some line was reported; what it said is not known
 
     def take(self, line: Line, parsed: ParsedLine | None) -> None:
         self.settle(line)
         self.is_after_fault = parsed is None
+        self.has_gaps |= parsed is None
         if parsed is None:
             self.stack[-1].is_chain_open, self.stack[-1].chain = True, []  # an 'else' may follow it
         elif parsed.header is None:
@@ -62,7 +66,7 @@ class _Assembler:
         while len(self.stack) > 1:
             self.close_block()
         self.close_chain()
-        return tuple(self.stack[0].body)
+        return _statements(self.stack[0].body)
 
     # ---- indentation
 
@@ -100,18 +104,19 @@ class _Assembler:
     def take_header(self, line: Line, parsed: ParsedLine, header: BlockHeader) -> None:
         if parsed.word in ("elif", "else"):
             self.continue_chain(parsed.word, header.span)
+            is_misplaced = False
         else:
             self.close_chain()
-            self.verify_place(header, header.span)
-        self.open_block(header, parsed.word, line)
+            is_misplaced = self.refuse_misplaced(header)
+        self.open_block(header, parsed.word, line, is_misplaced)
         if parsed.statements:
             self.place(parsed.statements)
             self.close_block()
 
-    def open_block(self, header: BlockHeader, word: str, line: Line) -> None:
+    def open_block(self, header: BlockHeader, word: str, line: Line, is_faulty: bool) -> None:
         if len(self.stack) > MAX_BLOCKS:
             raise SizeFault(f"blocks are nested more than {MAX_BLOCKS} deep", line.tokens[0].span)
-        self.stack.append(_Block(header, word, line.indent, None))
+        self.stack.append(_Block(header, word, line.indent, None, is_faulty))
 
     def close_block(self) -> None:
         self.close_chain()
@@ -123,7 +128,9 @@ class _Assembler:
             self.refuse_empty(block, header)
             return
         span = header.span.join(block.body[-1].span) if block.body else header.span
-        filled = replace(header, span=span, body=tuple(block.body))
+        filled = _fill(header, span, block.body)
+        if isinstance(filled, ast.Model) and not self.has_gaps:
+            self.verify_return(filled, header.span)
         if isinstance(filled, ast.Branch):
             self.stack[-1].chain.append(filled)
             self.stack[-1].is_chain_open = filled.condition is not None
@@ -159,25 +166,66 @@ class _Assembler:
 
     def place(self, statements: Sequence[ast.Stmt]) -> None:
         for statement in statements:
-            self.verify_place(statement, statement.span)
-            self.stack[-1].body.append(statement)
+            self.refuse_misplaced(statement)
+            top = self.stack[-1]
+            is_field = top.word in ("train", "per")
+            top.body.append(self.read_field(statement) if is_field else statement)
 
-    def verify_place(self, node: ast.Stmt | ast.Branch, span: Span) -> None:
-        """Declarations stand outside blocks; `state` and `return` in an optimizer, and little else there."""
+    def refuse_misplaced(self, node: Placed) -> bool:
+        """Whether a statement may not stand here: one message for it, none inside a block that has one."""
         if any(block.is_faulty for block in self.stack):
-            return
-        word = span.text.split(maxsplit=1)[0] if not isinstance(node, ast.Assign) else ""
-        is_in_optimizer = any(block.word == "optimizer" for block in self.stack)
-        if isinstance(node, (ast.State, ast.Return)):
-            if not is_in_optimizer:
-                self.refuse(
-                    f"'{word}' outside of an optimizer", span, "it belongs to the block of 'optimizer name(…):'"
-                )
-        elif is_in_optimizer and isinstance(node, (ast.Initial, ast.Output, *_TOP_LEVEL)):
-            hint = "its block has state, assignments, if and return"
-            self.refuse(f"'{word}' inside an optimizer", span, hint)
-        elif len(self.stack) > 1 and isinstance(node, _TOP_LEVEL):
-            self.refuse(f"'{word}' inside a block", span, "this declaration stands outside of for and if")
+            return False
+        last = self.stack[-1].body[-1] if self.stack[-1].body else None
+        fault = find_misplaced(node, [block.word for block in self.stack[1:]])
+        if fault is None and self.stack[-1].word == "model" and isinstance(last, ast.Return):
+            hint = "a model returns once, at its end; several results are return (p, q)"
+            end = Label(last.span, "the model ends here")
+            fault = SyntaxFault("a statement behind 'return'", node.span, end, hint=hint)
+        if fault is not None:
+            self.faults.append(fault)
+        return fault is not None
+
+    def read_field(self, node: ast.Stmt) -> Part:
+        """`name = value` or `name[i, j] = value`; what is no assignment has been reported."""
+        if not isinstance(node, ast.Assign):
+            return node
+        target, indices = node.target, None
+        if isinstance(target, ast.Subscript):
+            target, indices = target.base, target.indices
+        if isinstance(target, ast.Braces):
+            self.refuse("a field has no width axes", target.span, "fields are name = value, error[a] = …")
+            target = target.base
+        elif node.operator != "=":
+            self.refuse(f"'{node.operator}' in a field", node.span, f"write {node.target.span.text} = …")
+        while not isinstance(target, ast.Name):
+            assert isinstance(target, ast.Subscript), "build.py takes no other target"
+            target = target.base
+        return ast.Field(span=node.span, name=target, indices=indices, value=node.value)
+
+    def verify_return(self, model: ast.Model, header: Span) -> None:
+        if not any(isinstance(statement, ast.Return) for statement in model.body):
+            hint = "the last statement of a model is its output: return v * h"
+            self.refuse(f"the model '{model.name.id}' returns nothing", header, hint)
 
     def refuse(self, message: str, span: Span, hint: str) -> None:
         self.faults.append(SyntaxFault(message, span, hint=hint))
+
+
+def _statements(parts: Sequence[Part]) -> tuple[ast.Stmt, ...]:
+    return tuple(part for part in parts if not isinstance(part, (ast.Field, ast.Per)))
+
+
+def _fields(parts: Sequence[Part]) -> tuple[ast.Field, ...]:
+    return tuple(part for part in parts if isinstance(part, ast.Field))
+
+
+def _fill(header: BlockHeader, span: Span, parts: Sequence[Part]) -> BlockHeader:
+    """The header with its block; parts of a wrong kind have been reported, and are left out."""
+    match header:
+        case ast.Per():
+            return replace(header, span=span, fields=_fields(parts))
+        case ast.Train():
+            body = tuple(part for part in parts if isinstance(part, (ast.Field, ast.Per)))
+            return replace(header, span=span, body=body)
+        case _:
+            return replace(header, span=span, body=_statements(parts))

@@ -21,10 +21,9 @@ from nexort.syntax.tokens import (
     BREAK,
     CLOSERS,
     COMMENT,
-    DECLARATIONS,
-    LATER_WORDS,
     OPENERS,
     OPERAND_ENDS,
+    SOFT_KEYWORDS,
     Line,
     Token,
 )
@@ -32,7 +31,6 @@ from nexort.syntax.tokens import (
 MAX_DEPTH = 200
 _STATEMENT_WORDS = frozenset({"DEF", "IMPORT", "OUTPUT", "RETURN"})
 _HEADER_WORDS = frozenset({"FOR", "IF", "ELIF", "ELSE"})
-_SOFT_WORDS = DECLARATIONS | LATER_WORDS
 
 
 @dataclass(slots=True)
@@ -133,7 +131,7 @@ class _Joiner:
             return True
         if token.type in _HEADER_WORDS:
             return self.has_colon_at_end()
-        if token.type == "NAME" and token.text in _SOFT_WORDS and self.raw[self.at].type == "NAME":
+        if token.type == "NAME" and token.text in SOFT_KEYWORDS and self.raw[self.at].type == "NAME":
             return True
         return self.has_operand and token.type in ("NAME", "NUMBER", "STRING")
 

@@ -15,7 +15,7 @@ from nexort.source import Span
 from nexort.syntax import ast
 from nexort.syntax.tokens import Token
 
-BlockHeader = ast.For | ast.Branch | ast.Optimizer
+BlockHeader = ast.For | ast.Branch | ast.Optimizer | ast.Model | ast.Train | ast.Per
 Child = Token | ast.Node
 
 
@@ -49,6 +49,11 @@ def _span(children: Sequence[object]) -> Span:
 def _name(child: object) -> ast.Name:
     token = cast(Token, child)
     return ast.Name(span=token.span, id=token.text)
+
+
+def _names(children: Sequence[object]) -> list[ast.Name]:
+    """The names among tokens."""
+    return [_name(child) for child in children if cast(Token, child).type == "NAME"]
 
 
 def _exprs(children: Sequence[object]) -> tuple[ast.Expr, ...]:
@@ -91,13 +96,16 @@ class Builder:
         return ast.DataItem(span=_span(children), name=_name(children[0]), shape=shape, standin=value)
 
     def initial(self, children: list[object]) -> ast.Initial:
-        kind = cast(Literal["vector", "matrix"], cast(Token, children[0]).text)
+        kind = cast(Literal["vector", "matrix", "scalar"], cast(Token, children[0]).text)
         items = tuple(child for child in children if isinstance(child, ast.InitialItem))
         return ast.Initial(span=_span(children), kind=kind, items=items)
 
     def initial_item(self, children: list[object]) -> ast.InitialItem:
-        law = children[-1] if isinstance(children[-1], ast.Law) else None
-        return ast.InitialItem(span=_span(children), name=_name(children[0]), shape=_shape(children), law=law)
+        name, shape, last = _name(children[0]), _shape(children), children[-1]
+        law = last if isinstance(last, ast.Law) else None
+        has_value = len(children) > 2 and law is None
+        value = cast(ast.Expr, last) if has_value else None
+        return ast.InitialItem(span=_span(children), name=name, shape=shape, law=law, value=value)
 
     def shape(self, children: list[object]) -> _Shape:
         return _Shape(_exprs(children), _span(children))
@@ -113,7 +121,7 @@ class Builder:
         return ast.Law(span=_span(children), mean=mean, variance=variance)
 
     def def_(self, children: list[object]) -> ast.Def:
-        names = tuple(_name(child) for child in children[3:-3] if cast(Token, child).type == "NAME")
+        names = tuple(_names(children[3:-3]))
         body = cast(ast.Expr, children[-1])
         return ast.Def(span=_span(children), name=_name(children[1]), arguments=names, body=body)
 
@@ -160,6 +168,24 @@ class Builder:
         node = ast.Optimizer(span=span, name=_name(children[1]), arguments=arguments, body=())
         return _Header("optimizer", node, span)
 
+    def model(self, children: list[object]) -> _Header:
+        span = _span(children)
+        arguments = tuple(child for child in children if isinstance(child, ast.DataItem))
+        return _Header("model", ast.Model(span=span, name=_name(children[1]), arguments=arguments, body=()), span)
+
+    def model_item(self, children: list[object]) -> ast.DataItem:
+        return ast.DataItem(span=_span(children), name=_name(children[0]), shape=_shape(children), standin=None)
+
+    def train(self, children: list[object]) -> _Header:
+        span = _span(children)
+        model, *arrays = _names(children)
+        alias = arrays.pop() if cast(Token, children[-2]).type == "AS" else None
+        return _Header("train", ast.Train(span=span, model=model, arrays=tuple(arrays), alias=alias, body=()), span)
+
+    def per(self, children: list[object]) -> _Header:
+        span = _span(children)
+        return _Header("per", ast.Per(span=span, names=tuple(_names(children)), fields=()), span)
+
     # ---- expressions
 
     def name(self, children: list[object]) -> ast.Name:
@@ -172,6 +198,9 @@ class Builder:
 
     def paren(self, children: list[object]) -> ast.Paren:
         return ast.Paren(span=_span(children), body=cast(ast.Expr, children[1]))
+
+    def tuple_(self, children: list[object]) -> ast.Tuple:
+        return ast.Tuple(span=_span(children), items=_exprs(children))
 
     def list(self, children: list[object]) -> ast.ListLiteral:
         return ast.ListLiteral(span=_span(children), items=_exprs(children))

@@ -11,15 +11,16 @@ from itertools import pairwise
 from nexort.errors import SyntaxFault, suggest
 from nexort.syntax.habits import HABIT_RULES
 from nexort.syntax.stumble import Rule, Stumble
-from nexort.syntax.tokens import CLOSERS, DECLARATIONS, END, HARD_KEYWORDS, OPENERS, OPERAND_ENDS, OPERAND_STARTS
+from nexort.syntax.tokens import CLOSERS, END, HARD_KEYWORDS, OPENERS, OPERAND_ENDS, OPERAND_STARTS, SOFT_KEYWORDS
 
 _STATEMENT_ENDS = frozenset({END, "SEMICOLON"})
-_HEADERS = frozenset({"FOR", "IF", "ELIF", "ELSE", "OPTIMIZER"})
+_HEADERS = frozenset({"FOR", "IF", "ELIF", "ELSE", "OPTIMIZER", "MODEL", "TRAIN", "PER"})
 _WORDS = {word.upper() for word in HARD_KEYWORDS}
 _SIGN_WORDS = {
     "NAME": "a name", "NUMBER": "a number", "STRING": 'a file name in "…"', "COLON": "':'", "EQUAL": "'='",
     "COMMA": "','", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'",
     "IN": "'in'", "RANGE": "'..'", "BAR": "'|'", "KET": "'>'", "CROSS": "'><'", "BRACLOSE": "'|'", "AS": "'as'",
+    "ON": "'on'",
 }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def _unknown_statement(stumble: Stumble) -> SyntaxFault | None:
     is_second = stumble.at == stumble.start + 1
     if not is_second or first.type != "NAME" or found.type not in ("NAME", "STRING", *_WORDS):
         return None
-    near = suggest(first.text, DECLARATIONS | HARD_KEYWORDS)
+    near = suggest(first.text, SOFT_KEYWORDS | HARD_KEYWORDS)
     hint = near or "statements begin with a name to bind, or with a word such as vector, data, for, output"
     return SyntaxFault(f"'{first.text}' does not begin a statement", first.span, hint=hint)
 

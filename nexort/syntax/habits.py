@@ -6,6 +6,8 @@ from nexort.errors import SyntaxFault
 from nexort.syntax.stumble import Rule, Stumble
 from nexort.syntax.tokens import END, OPERAND_ENDS
 
+_INITIALS = ("VECTOR", "MATRIX", "SCALAR")
+
 
 def _foreign_operator(stumble: Stumble) -> SyntaxFault | None:
     """`**` and `//`."""
@@ -134,18 +136,24 @@ def _other_loops(stumble: Stumble) -> SyntaxFault | None:
 def _declaration_brackets(stumble: Stumble) -> SyntaxFault | None:
     """`vector u(d)`, `optimizer adam:`."""
     first, found = stumble.first, stumble.found
-    if first.type in ("VECTOR", "MATRIX", "DATA") and found.type in ("LPAR", "LBRACE") and stumble.wants("LSQB"):
+    if (
+        first.type in ("VECTOR", "MATRIX", "SCALAR", "DATA")
+        and found.type in ("LPAR", "LBRACE")
+        and stumble.wants("LSQB")
+    ):
         return SyntaxFault(f"a shape stands in '[…]', found {found.shown}", found.span, hint=f"{first.text} u[d]")
-    if first.type in ("VECTOR", "MATRIX") and found.type == "EQUAL" and stumble.wants("LSQB"):
-        hint = f"{first.text} declares a random initial value; to bind a name leave the word out"
-        return SyntaxFault(f"a {first.text} declaration takes no value", found.span, hint=hint)
     if first.type == "PARAM" and stumble.wants("EQUAL") and found.type != "COLON":
         return SyntaxFault(f"a '=' is missing, found {found.shown}", found.span, hint="write param T = 30")
     if first.type == "DATA" and stumble.wants("EQUAL") and found.type != "COLON":
         return SyntaxFault(
             f"a '=' is missing, found {found.shown}", found.span, hint="write data y[M] = normal(seed=1)"
         )
-    if stumble.statement and stumble.wants("COMMA") and found.type == "RPAR" and first.type in ("VECTOR", "MATRIX"):
+    if (
+        stumble.statement
+        and stumble.wants("COMMA")
+        and found.type == "RPAR"
+        and first.type in ("VECTOR", "MATRIX", "SCALAR")
+    ):
         return SyntaxFault("a law has a mean and a variance", found.span, hint="write N(0, 1)")
     if first.type == "OPTIMIZER" and found.type == "COLON" and stumble.wants("LPAR"):
         hint = "write its arguments, or none: optimizer name():"

@@ -19,6 +19,7 @@ _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _POWER, _POSTFIX = range(1, 1
 _BINARY_LEVELS = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "@": _PRODUCT, "%": _PRODUCT, "^": _POWER}
 
 Tokens = Iterator[Token]
+Part = ast.Stmt | ast.Field | ast.Per
 
 
 def print_program(program: ast.Program) -> str:
@@ -46,12 +47,12 @@ def _name(name: ast.Name) -> Token:
 # ---- statements
 
 
-def _lines(body: Sequence[ast.Stmt], level: int) -> Iterator[str]:
+def _lines(body: Sequence[Part], level: int) -> Iterator[str]:
     for statement in body:
         yield from _statement(statement, level)
 
 
-def _statement(node: ast.Stmt, level: int) -> Iterator[str]:
+def _statement(node: Part, level: int) -> Iterator[str]:
     match node:
         case ast.For():
             bounds = (*_expression(node.start), _sign(".."), *_expression(node.stop))
@@ -64,11 +65,21 @@ def _statement(node: ast.Stmt, level: int) -> Iterator[str]:
             arguments = _commas([_binding(item) for item in node.arguments])
             head = (_word("optimizer"), _name(node.name), _sign("("), *arguments, _sign(")"))
             yield from _block(head, node.body, level)
+        case ast.Model():
+            arguments = _commas([_data_item(item) for item in node.arguments])
+            head = (_word("model"), _name(node.name), _sign("("), *arguments, _sign(")"))
+            yield from _block(head, node.body, level)
+        case ast.Train():
+            alias = () if node.alias is None else (_word("as"), _name(node.alias))
+            head = (_word("train"), _name(node.model), _word("on"), *_names(node.arrays), *alias)
+            yield from _block(head, node.body, level)
+        case ast.Per():
+            yield from _block((_word("per"), *_names(node.names)), node.fields, level)
         case _:
             yield "    " * level + join_tokens(list(_simple(node)))
 
 
-def _block(head: Sequence[Token], body: Sequence[ast.Stmt], level: int) -> Iterator[str]:
+def _block(head: Sequence[Token], body: Sequence[Part], level: int) -> Iterator[str]:
     yield "    " * level + join_tokens((*head, _sign(":")))
     yield from _lines(body, level + 1)
 
@@ -79,9 +90,10 @@ def _branch_head(branch: ast.Branch, at: int) -> tuple[Token, ...]:
     return (_word("elif" if at else "if"), *_expression(branch.condition))
 
 
-def _simple(
-    node: ast.Param | ast.State | ast.Data | ast.Initial | ast.Def | ast.Import | ast.Assign | ast.Output | ast.Return,
-) -> Tokens:
+_Declaration = ast.Param | ast.State | ast.Data | ast.Initial | ast.Def | ast.Import
+
+
+def _simple(node: _Declaration | ast.Assign | ast.Output | ast.Return | ast.Field) -> Tokens:
     match node:
         case ast.Param():
             yield from (_word("param"), *_commas([_binding(item) for item in node.bindings]))
@@ -92,8 +104,7 @@ def _simple(
         case ast.Initial():
             yield from (_word(node.kind), *_commas([_initial_item(item) for item in node.items]))
         case ast.Def():
-            arguments = _commas([iter((_name(name),)) for name in node.arguments])
-            yield from (_word("def"), _name(node.name), _sign("("), *arguments, _sign(")"), _sign("="))
+            yield from (_word("def"), _name(node.name), _sign("("), *_names(node.arguments), _sign(")"), _sign("="))
             yield from _expression(node.body)
         case ast.Import():
             yield from (_word("import"), Token("STRING", f'"{node.path}"', _NOWHERE))
@@ -105,8 +116,14 @@ def _simple(
                 yield from (_word("as"), *_expression(node.alias))
         case ast.Return():
             yield from (_word("return"), *_expression(node.value))
+        case ast.Field():
+            yield from (_name(node.name), *_brackets(node.indices or ()), _sign("="), *_expression(node.value))
         case _:
             assert_never(node)
+
+
+def _names(names: Sequence[ast.Name]) -> Tokens:
+    return _commas([iter((_name(name),)) for name in names])
 
 
 def _binding(item: ast.Binding) -> Tokens:
@@ -126,6 +143,8 @@ def _initial_item(item: ast.InitialItem) -> Tokens:
     if item.law is not None:
         law = _commas([_expression(item.law.mean), _expression(item.law.variance)])
         yield from (_sign("~"), Token("NAME", "N", _NOWHERE), _sign("("), *law, _sign(")"))
+    if item.value is not None:
+        yield from (_sign("="), *_expression(item.value))
 
 
 def _brackets(items: Sequence[ast.Expr]) -> Tokens:
@@ -182,6 +201,8 @@ def _bare(node: ast.Expr) -> Tokens:
         case ast.ListLiteral():
             items = _commas([_expression(item) for item in node.items])
             yield from (_sign("["), *items, _sign("]"))
+        case ast.Tuple():
+            yield from (_sign("("), *_commas([_expression(item) for item in node.items]), _sign(")"))
         case ast.Call() | ast.Subscript() | ast.Braces() | ast.Prime():
             yield from _postfix(node)
         case _:

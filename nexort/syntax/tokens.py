@@ -9,8 +9,9 @@ from nexort.source import Span
 HARD_KEYWORDS = frozenset(
     ("def", "import", "output", "return", "for", "in", "if", "elif", "else", "as", "and", "or", "not")
 )
-DECLARATIONS = frozenset(("param", "data", "vector", "matrix", "optimizer", "state"))
-LATER_WORDS = frozenset(("scalar", "model", "train", "per", "on"))
+SOFT_KEYWORDS = frozenset(
+    ("param", "data", "vector", "matrix", "scalar", "optimizer", "state", "model", "train", "per")
+)
 
 # Token types that stand for no terminal of the grammar.
 COMMENT = "COMMENT"
