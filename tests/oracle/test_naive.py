@@ -394,6 +394,7 @@ def adam_like(g: list[np.ndarray], kind: str) -> list[np.ndarray]:
                     v = beta * v + (1 - beta) * square.mean(axis=1, keepdims=True)
                     d = beta * d + (1 - beta) * square.mean(axis=0, keepdims=True)
                     move = x / np.sqrt(v * d / v.mean())
+                move = move / max(1.0, np.sqrt(np.mean(move**2)))
             case _:
                 raise ValueError(kind)
         moves.append(move)
