@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +20,22 @@ from nexort.api.results import LimitOutput, LimitResults, RunOutput, RunResults,
 from nexort.errors import ComputationFault
 from nexort.graph import Graph, Output
 
+if TYPE_CHECKING:
+    from nexort.api.compare import CompareResults
+
 Arrays = Mapping[str, NDArray[np.float64]]
 Progress = Callable[[int, int, float], None]
 """progress(index of the repetition, number of repetitions, fraction of this one that is done)."""
 Steps = Callable[[int, int], None]
+Trial = Callable[[int, Steps | None], Arrays]
+"""trial(k, steps): the outputs of repetition k by name."""
 Result = TypeVar("Result", RunResults, LimitResults)
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a computation. `results` are those of the finished repetitions, None if there are none."""
 
-    def __init__(self, results: RunResults | LimitResults | None) -> None:
+    def __init__(self, results: RunResults | LimitResults | CompareResults | None) -> None:
         super().__init__("interrupted")
         self.results = results
 
@@ -48,13 +54,16 @@ class _Work:
 
 
 def compute_run(
-    graph: Graph, options: RunOptions, config: Mapping[str, Any], name: str, progress: Progress | None
+    graph: Graph,
+    options: RunOptions,
+    config: Mapping[str, Any],
+    name: str,
+    progress: Progress | None,
+    keep: Callable[[Trial], Trial] | None = None,
 ) -> RunResults:
-    """Independent trials at width n."""
-    from nexort.finite import FiniteRun
-
-    run = FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
-    work = _repeat(graph, run.trial, options.trials, RunResults.repeat, progress)
+    """Independent trials at width n; `keep` gives the trials a memory."""
+    trial = _trials(graph, options) if keep is None else keep(_trials(graph, options))
+    work = _repeat(graph, trial, options.trials, RunResults.repeat, progress)
     return _finish(
         work,
         lambda: RunResults(
@@ -65,6 +74,17 @@ def compute_run(
             warnings=work.warnings,
         ),
     )
+
+
+def _trials(graph: Graph, options: RunOptions) -> Trial:
+    """The graph is planned for this width at the first trial: where all are kept, never."""
+    from nexort.finite import FiniteRun
+
+    @cache
+    def run() -> FiniteRun:
+        return FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
+
+    return lambda k, steps: run().trial(k, steps)
 
 
 def compute_limit(
@@ -100,9 +120,7 @@ def _limit_output(work: _Work, name: str, samples: int) -> LimitOutput:
     )
 
 
-def _repeat(
-    graph: Graph, compute: Callable[[int, Steps | None], Arrays], total: int, noun: str, progress: Progress | None
-) -> _Work:
+def _repeat(graph: Graph, compute: Trial, total: int, noun: str, progress: Progress | None) -> _Work:
     start = time.perf_counter()
     finished: list[Arrays] = []
     is_interrupted = False

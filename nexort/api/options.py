@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from nexort.errors import UsageFault, suggest
 
@@ -86,6 +88,25 @@ class LimitOptions(_Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareOptions(LimitOptions):
+    """`nexort compare`: networks of several widths, and the limit with all its options."""
+
+    widths: tuple[int, ...] = field(
+        metadata={"minimum": 1, "is_many": True, "help": "the widths n, separated by commas"}
+    )
+    trials: int = field(default=10, metadata=_whole(1, "independent draws of the initial values at each width"))
+    init: Init = field(default="gaussian", metadata=_choice(Init, "entries of initial matrices (same variance)"))
+
+    @property
+    def limit(self) -> LimitOptions:
+        return LimitOptions(**{option.name: getattr(self, option.name) for option in fields(LimitOptions)})
+
+    def run(self, width: int) -> RunOptions:
+        shared = (option.name for option in fields(RunOptions) if option.name != "width")
+        return RunOptions(width=width, **{name: getattr(self, name) for name in shared})
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckOptions(_Options):
     """`nexort check`: the sizes whose cost is estimated."""
 
@@ -105,6 +126,8 @@ def _check_option(option: Field[Any], value: Any) -> Any:
         return _check_choice(option.name, value, choices)
     if value is None and option.default is None:
         return None
+    if "is_many" in option.metadata:
+        return _check_many(option.name, value, option.metadata["minimum"])
     if "minimum" in option.metadata:
         return _check_whole(option.name, value, option.metadata["minimum"])
     return _check_tolerance(option.name, value)
@@ -127,6 +150,19 @@ def _check_whole(name: str, value: Any, minimum: int) -> int:
     if number < minimum:
         raise UsageFault(f"{name} must be at least {minimum}, not {number}")
     return number
+
+
+def _check_many(name: str, value: Any, minimum: int) -> tuple[int, ...]:
+    """Different whole numbers, in increasing order."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise UsageFault(f"{name} must be whole numbers, not {value!r}", hint=f"for example {name} 64, 512")
+    numbers = sorted(_check_whole(name, item, minimum) for item in cast("Iterable[Any]", value))
+    if not numbers:
+        raise UsageFault(f"{name} must be at least one whole number", hint=f"for example {name} 64, 512")
+    twice = next((number for number, count in Counter(numbers).items() if count > 1), None)
+    if twice is not None:
+        raise UsageFault(f"{name} must be different, and {twice} is given twice")
+    return tuple(numbers)
 
 
 def _check_tolerance(name: str, value: Any) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,18 @@ MAX_DIGITS = 12
 GAP = "…"
 
 
+class TableColumn(Protocol):
+    """What a column of the table is: a title, and a cell for one element or all those under an index."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def cell(self, index: Index) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """One quantity of an output and, where it has one, its standard error; both of the output's shape."""
@@ -33,8 +46,18 @@ class Column:
     values: Array
     errors: Array | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
 
-def text_table(outputs: Mapping[str, Sequence[Column]]) -> str:
+    def cell(self, index: Index) -> str:
+        value = root_mean_square(self.values, index)
+        if self.errors is None:
+            return format_number(value)
+        return format_estimate(value, root_mean_square(self.errors, index))
+
+
+def text_table(outputs: Mapping[str, Sequence[TableColumn]]) -> str:
     """Columns of an output side by side, outputs below one another, under one line of titles."""
     titles = next(([column.title for column in columns] for columns in outputs.values()), [])
     rows = [["output", *titles]]
@@ -75,8 +98,8 @@ def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
 
 
-def _rows(name: str, columns: Sequence[Column]) -> Iterator[list[str]]:
-    shape = columns[0].values.shape
+def _rows(name: str, columns: Sequence[TableColumn]) -> Iterator[list[str]]:
+    shape = columns[0].shape
     if 0 in shape:
         yield [name, f"no elements, shape {list(shape)}"]
         return
@@ -84,7 +107,7 @@ def _rows(name: str, columns: Sequence[Column]) -> Iterator[list[str]]:
         if index is None:
             yield [GAP]
         else:
-            yield [_label(name, index, shape), *(_cell(column, index) for column in columns)]
+            yield [_label(name, index, shape), *(column.cell(index) for column in columns)]
 
 
 def _indices(shape: tuple[int, ...]) -> Iterator[Index | None]:
@@ -111,14 +134,8 @@ def _label(name: str, index: Index, shape: tuple[int, ...]) -> str:
     return f"{label} (rms)" if rest else label
 
 
-def _cell(column: Column, index: Index) -> str:
-    value = _size(column.values, index)
-    if column.errors is None:
-        return format_number(value)
-    return format_estimate(value, _size(column.errors, index))
-
-
-def _size(array: Array, index: Index) -> float:
+def root_mean_square(array: Array, index: Index) -> float:
+    """Of the elements under an index; of one element its value, sign and all."""
     part = np.asarray(array[index])
     if part.ndim == 0:
         return float(part)

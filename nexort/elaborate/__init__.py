@@ -10,13 +10,14 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from nexort.elaborate.data import load_data
+from nexort.elaborate.imports import find_import
 from nexort.elaborate.outputs import Outputs, name_unnamed
 from nexort.elaborate.statements import Unroller
 from nexort.errors import FaultGroup, NexortError, UsageFault, suggest
 from nexort.graph import Graph, build_graph, collector_paused
 from nexort.syntax import ast
 
-__all__ = ["elaborate", "load_data"]
+__all__ = ["elaborate", "find_import", "load_data"]
 
 DEEP = 20_000
 
