@@ -3,10 +3,10 @@
 from nexort.engine.arrays import Array, contract, take_diagonals
 from nexort.engine.averages import AverageRule
 from nexort.engine.estimate import Estimate, estimate_plan
-from nexort.engine.execute import Meaning, Progress, execute
+from nexort.engine.execute import Meaning, Progress, Values, execute, execute_shared
 from nexort.engine.memory import available_bytes, format_bytes, refuse_too_large
 from nexort.engine.plan import Plan, build_plan
-from nexort.engine.streams import Law, Streams, draw, fill_rows
+from nexort.engine.streams import Law, Streams, draw, draw_scalar, fill_rows
 from nexort.engine.workers import Workers, available_threads, multiply_matrix
 
 __all__ = [
@@ -18,14 +18,17 @@ __all__ = [
     "Plan",
     "Progress",
     "Streams",
+    "Values",
     "Workers",
     "available_bytes",
     "available_threads",
     "build_plan",
     "contract",
     "draw",
+    "draw_scalar",
     "estimate_plan",
     "execute",
+    "execute_shared",
     "fill_rows",
     "format_bytes",
     "multiply_matrix",

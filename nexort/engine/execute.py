@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from threading import Lock
@@ -36,9 +36,24 @@ from nexort.engine.faults import check_finite
 from nexort.engine.plan import NodeStep, Plan, SweepStep, chunk_rows, is_read_by_elements, tile_extents
 from nexort.engine.sweep import Instruction, Load, TileProgram
 from nexort.engine.workers import OrderedSum, Workers, single_threaded_blas
-from nexort.graph import Data, InitialMatrix, InitialVector, Map, MatMul, Node, Number, Output, Select, WidthNumber
+from nexort.graph import (
+    Data,
+    Fluctuation,
+    InitialMatrix,
+    InitialScalar,
+    InitialVector,
+    Map,
+    MatMul,
+    Node,
+    Number,
+    Output,
+    Select,
+    WidthNumber,
+)
 
 Progress: TypeAlias = Callable[[int, int], None]
+Values: TypeAlias = Mapping[Node, Any]
+"""Arrays, operators and factors by node."""
 
 VECTOR_ENTRIES = 1 << 17
 """Entries of the parts in which entrywise functions of vectors are computed."""
@@ -63,6 +78,14 @@ class Meaning(Protocol):
         ...
 
     def width_number(self, node: WidthNumber) -> float: ...
+
+    def initial_scalar(self, node: InitialScalar) -> Array:
+        """(shape…), float64"""
+        ...
+
+    def fluctuation(self, node: Fluctuation, vector: Array) -> Array:
+        """(shape…), float64, for the vector (shape…, length)"""
+        ...
 
     def initial_vector(self, node: InitialVector) -> Array:
         """(shape…, length)"""
@@ -104,15 +127,46 @@ class Run:
 
 
 def execute(
-    plan: Plan, meaning: Meaning, *, progress: Progress | None = None, threads: int | None = None
+    plan: Plan,
+    meaning: Meaning,
+    *,
+    shared: Values | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
 ) -> dict[str, Array]:
     """The outputs of the plan's graph by name, float64, of shape loops + static shape (+ width, for a vector).
 
+    shared    what `execute_shared` left, so that the first `plan.shared` steps need not run; it is not changed
+    progress  progress(steps done, steps in all)
+
     Raises ComputationFault where a value is not finite.  The results do not depend on `threads`.
     """
+    steps = range(0 if shared is None else plan.shared, len(plan.steps))
+    values = _run_steps(plan, meaning, steps, dict(shared or {}), progress, threads)
+    return {output.name: _collect(output, values) for output in plan.graph.outputs}
+
+
+def execute_shared(
+    plan: Plan, meaning: Meaning, *, progress: Progress | None = None, threads: int | None = None
+) -> Values:
+    """The values of the first `plan.shared` steps that later ones read, or that are results."""
+    return _run_steps(plan, meaning, range(plan.shared), {}, progress, threads)
+
+
+def _run_steps(
+    plan: Plan,
+    meaning: Meaning,
+    steps: range,
+    values: dict[Node, Any],
+    progress: Progress | None,
+    threads: int | None,
+) -> dict[Node, Any]:
+    if not steps:
+        return values
     with Workers(threads) as workers, single_threaded_blas(), np.errstate(all="ignore"):
-        run = Run(plan, meaning, workers)
-        for k, step in enumerate(plan.steps):
+        run = Run(plan, meaning, workers, values)
+        for done, k in enumerate(steps, 1):
+            step = plan.steps[k]
             if isinstance(step, NodeStep):
                 _run_node(run, step.node)
             else:
@@ -120,8 +174,8 @@ def execute(
             for node in plan.freed[k]:
                 run.values.pop(node, None)
             if progress is not None:
-                progress(k + 1, len(plan.steps))
-        return {output.name: _collect(output, run.values) for output in plan.graph.outputs}
+                progress(done, len(steps))
+        return run.values
 
 
 def _collect(output: Output, values: dict[Node, Any]) -> Array:
@@ -143,6 +197,10 @@ def _node_value(run: Run, node: Node) -> Any:
             return np.float64(run.meaning.width_number(node))
         case Data():
             return node.array
+        case InitialScalar():
+            return run.meaning.initial_scalar(node)
+        case Fluctuation():
+            return run.meaning.fluctuation(node, run.values[node.operands[0]])
         case InitialVector():
             return run.meaning.initial_vector(node)
         case InitialMatrix():

@@ -2,6 +2,7 @@
 
 Accepts a lowered graph.  Promises that operands come before users, that an array is freed after the last step that
 reads it, and that a sweep overwrites an array only if nothing reads it later and each tile reads its own rows only.
+Steps that are to run several times come last, and leave alone what the others made.
 """
 
 from __future__ import annotations
@@ -65,56 +66,67 @@ Step: TypeAlias = NodeStep | SweepStep
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`freed[k]` are the values that nothing reads after step k; `overwritten[k]` maps a root of sweep k to the array
-    that it is written over."""
+    that it is written over.  The steps from `shared` on may be run again on what those before it left."""
 
     graph: Graph
     levels: Levels
     steps: tuple[Step, ...]
     freed: tuple[tuple[Node, ...], ...]
     overwritten: tuple[dict[Node, Node], ...]
+    shared: int
     outer: frozenset[Node] = field(default=frozenset())
     guarded: frozenset[Node] = field(default=frozenset())
     """Branches of `where`: finite only where they are chosen."""
 
 
-def build_plan(graph: Graph, *, length: int, outer_sums: Iterable[Node] = (), rule: AverageRule | None = None) -> Plan:
+def build_plan(
+    graph: Graph,
+    *,
+    length: int,
+    outer_sums: Iterable[Node] = (),
+    rule: AverageRule | None = None,
+    varying: frozenset[Node] = frozenset(),
+) -> Plan:
     """The schedule of a lowered graph at width `length`; `outer_sums` are its tensors that are sums of outer products.
 
-    `rule` must be the one of the meaning that runs the plan.
+    `rule` must be the one of the meaning that runs the plan.  The values in `varying`, which must hold their users too,
+    are made by the last steps.
     """
     outer, rule = frozenset(outer_sums), rule or AverageRule()
     levels = find_levels(graph, choose_factored(graph, outer), lambda free, bound: rule.is_paired(free, bound, length))
-    steps = _order_steps(levels, _make_steps(levels))
-    freed = _find_freed(levels, steps)
+    ordered = _order_steps(levels, _make_steps(levels, varying))
+    steps = [step for step in ordered if varying.isdisjoint(step.produced)]
+    shared = len(steps)
+    steps += [step for step in ordered if not varying.isdisjoint(step.produced)]
+    freed = _find_freed(levels, steps, shared)
     overwritten = tuple(
         _find_overwritten(levels, step, free) if isinstance(step, SweepStep) else {}
         for step, free in zip(steps, freed, strict=True)
     )
-    return Plan(graph, levels, tuple(steps), freed, overwritten, outer, find_guarded(graph))
+    return Plan(graph, levels, tuple(steps), freed, overwritten, shared, outer, find_guarded(graph))
 
 
-def _make_steps(levels: Levels) -> list[Step]:
+def _make_steps(levels: Levels, varying: frozenset[Node]) -> list[Step]:
     steps: list[Step] = []
     for node in levels.graph.order:
         if node not in levels.large and node not in levels.roots:
             steps.append(NodeStep(node))
-    steps.extend(_make_sweeps(levels))
+    steps.extend(_make_sweeps(levels, varying))
     return steps
 
 
-def _make_sweeps(levels: Levels) -> list[SweepStep]:
-    """Roots of one level and rank that share large values make one sweep."""
+def _make_sweeps(levels: Levels, varying: frozenset[Node]) -> list[SweepStep]:
+    """Roots of one level and rank that share large values, and vary alike, make one sweep."""
     groups = Groups()
+    keys = {node: (levels.level[node], rank(op), node in varying) for node, op in levels.roots.items()}
     for node, op in levels.roots.items():
-        if tied_count(op):
-            # random pairs are its own: another root must not change its draws
-            groups.join((node, levels.level[node], rank(op)), ())
-            continue
-        key = (levels.level[node], rank(op))
-        groups.join((node, *key), ((value, *key) for value in _reach(levels, op)))
+        key = keys[node]
+        # random pairs are its own: another root must not change its draws
+        reached = () if tied_count(op) else _reach(levels, op)
+        groups.join((node, *key), ((value, *key) for value in reached))
     members: dict[object, list[BlockOp]] = {}
     for node, op in levels.roots.items():
-        members.setdefault(groups.find((node, levels.level[node], rank(op))), []).append(op)
+        members.setdefault(groups.find((node, *keys[node])), []).append(op)
     return [_make_sweep(levels, roots) for roots in members.values()]
 
 
@@ -197,7 +209,7 @@ def _visit(start: int, before: list[dict[int, None]], order: dict[int, None]) ->
             stack.append((following, iter(before[following])))
 
 
-def _find_freed(levels: Levels, steps: list[Step]) -> tuple[tuple[Node, ...], ...]:
+def _find_freed(levels: Levels, steps: list[Step], shared: int) -> tuple[tuple[Node, ...], ...]:
     last: dict[Node, int] = {}
     for k, step in enumerate(steps):
         last.update(dict.fromkeys((*step.produced, *step.read), k))
@@ -206,9 +218,10 @@ def _find_freed(levels: Levels, steps: list[Step]) -> tuple[tuple[Node, ...], ..
             # a factored value holds the arrays that it is made of, a view that of which it is a part
             last.update((operand, max(last[operand], last[node])) for operand in node.operands)
     freed: list[list[Node]] = [[] for _ in steps]
-    results = set(levels.graph.results)
+    kept = set(levels.graph.results)
+    made = {node for step in steps[:shared] for node in step.produced}
     for node, k in last.items():
-        if node not in results:
+        if node not in kept and (k < shared or node not in made):
             freed[k].append(node)
     return tuple(tuple(nodes) for nodes in freed)
 

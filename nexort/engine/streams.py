@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from nexort.engine.arrays import Array
+from nexort.graph import InitialScalar
 
 Passes: TypeAlias = tuple[tuple[str, int], ...]
 Law: TypeAlias = Literal["gaussian", "rademacher", "uniform"]
@@ -48,6 +49,16 @@ def draw(generator: np.random.Generator, law: Law, shape: tuple[int, ...]) -> Ar
             return generator.integers(0, 2, shape).astype(np.float64) * 2 - 1
         case "uniform":
             return sqrt(3) * (2 * generator.random(shape) - 1)
+
+
+def draw_scalar(streams: Streams, node: InitialScalar) -> Array:
+    """mean + √variance · z of static shape, z ~ N(0, 1), one stream per element."""
+    out = np.full(node.type.shape, node.mean)
+    if node.variance > 0:
+        for element in np.ndindex(*node.type.shape):
+            stream = streams.generator(node.name, "scalar", passes=node.passes, element=element)
+            out[element] += sqrt(node.variance) * float(stream.standard_normal())
+    return out
 
 
 def row_blocks(length: int) -> list[slice]:

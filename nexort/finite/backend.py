@@ -20,6 +20,7 @@ from nexort.engine import (
     available_threads,
     build_plan,
     draw,
+    draw_scalar,
     estimate_plan,
     execute,
     fill_rows,
@@ -28,7 +29,18 @@ from nexort.engine import (
     take_diagonals,
 )
 from nexort.finite.lower import lower_graph
-from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, Select, WidthNumber, collector_paused
+from nexort.graph import (
+    Fluctuation,
+    Graph,
+    InitialMatrix,
+    InitialScalar,
+    InitialVector,
+    MatMul,
+    Node,
+    Select,
+    WidthNumber,
+    collector_paused,
+)
 from nexort.passes import outer_sums
 from nexort.symbolic import value_at_width
 
@@ -48,6 +60,13 @@ class Neurons:
 
     def pairing(self, node: Node, round_: int) -> np.random.Generator:
         raise AssertionError("at width n every average is exact")
+
+    def initial_scalar(self, node: InitialScalar) -> Array:
+        """(shape…), a draw for each trial."""
+        return draw_scalar(self.streams, node)
+
+    def fluctuation(self, node: Fluctuation, vector: Array) -> Array:
+        raise AssertionError("at width n an output is an average, not its limit law")
 
     def initial_vector(self, node: InitialVector) -> Array:
         """(shape…, n): N(mean, variance), one stream per element."""

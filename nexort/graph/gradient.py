@@ -11,8 +11,9 @@ For a scalar s the *adjoint* of a value p of order k is n^k ∂s/∂p, which has
 An order-2 tensor T enters an operator as T/n, so its adjoint n² ∂s/∂T is the operator's n ∂s/∂A.
 
 A `Tape` serves one scalar s (or a family of scalars, whose labels then are batch axes of every adjoint) and any number
-of targets.  It walks back from s only as far as the target, by node serials, and stops at `Stop`.  Promises new nodes
-only; does not change the graph.  `adjoints` says how an adjoint is held, `pullbacks` has the rule of each node.
+of targets.  It walks back from s only as far as the target, by node serials, and stops at `Stop` and `Fluctuation`.
+Promises new nodes only; does not change the graph.  `adjoints` says how an adjoint is held, `pullbacks` has the rule of
+each node.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from nexort.graph.adjoints import Own, Piece, Sums, fix_label, rename, times, wide_labels
-from nexort.graph.nodes import Node, Stop
+from nexort.graph.nodes import Fluctuation, Node, Stop
 from nexort.graph.pullbacks import Pullbacks
 from nexort.graph.terms import Label, Place, Term, arrange, delta, number, union
 
@@ -50,7 +51,7 @@ class Tape:
         """Walk back through every node younger than `serial`."""
         while self._frontier and -self._frontier[0][0] > serial:
             _, node = heappop(self._frontier)
-            if isinstance(node, Stop):
+            if isinstance(node, Stop | Fluctuation):
                 continue
             for position, operand in enumerate(node.operands):
                 if operand not in self._users:

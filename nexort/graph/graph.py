@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nexort.graph.nodes import Node
+from nexort.graph.nodes import Fluctuation, InitialScalar, Node
 from nexort.source import Span
 
 if TYPE_CHECKING:
@@ -56,9 +56,27 @@ class Graph:
                 users[operand].append(node)
         return users
 
+    @cached_property
+    def random(self) -> frozenset[Node]:
+        """The values whose limit is random: they depend on a random scalar or a fluctuation."""
+        found: set[Node] = set()
+        for node in self.order:
+            if is_random_start(node) or any(operand in found for operand in node.operands):
+                found.add(node)
+        return frozenset(found)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the limit of some value is a distribution and not a number."""
+        return bool(self.random)
+
     @property
     def results(self) -> tuple[Node, ...]:
         return tuple(node for output in self.outputs for node in output.nodes)
+
+
+def is_random_start(node: Node) -> bool:
+    return isinstance(node, Fluctuation) or (isinstance(node, InitialScalar) and node.variance > 0)
 
 
 def build_graph(outputs: Iterable[Output]) -> Graph:

@@ -7,6 +7,8 @@ A node is immutable and is its own identity (two equal expressions are two nodes
 |---|---|---|
 | Number, WidthNumber, Data | | a number, a function of n, a constant array |
 | InitialVector, InitialMatrix | initial vectors and matrices | entries N(mean, variance) and N(0, variance / n) |
+| InitialScalar | initial scalars | a number, or N(mean, variance): then the limit is random |
+| Fluctuation | | in the limit only: √n ⟨v⎸z⟩ for a fresh readout v, a Gaussian |
 | Map | Nonlin (order ≤ 1), Tensor (order ≥ 2) | an entrywise function, operands broadcast along `axes` |
 | Reduce | part of a Nonlin | sum, mean or max over static axes |
 | Average | Moment (result of order 0), TensorMoment | (1/n) Σ over width axes |
@@ -126,6 +128,19 @@ class Data(Node):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InitialVector(Node):
     """`vector name[shape] ~ N(mean, variance)`; `passes` tells the loop pass that declared it."""
+
+    name: str
+    mean: float = 0.0
+    variance: float = 1.0
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        return (self.name, self.passes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InitialScalar(Node):
+    """`scalar name[shape] ~ N(mean, variance)`, `scalar name = mean`; it does not become deterministic with width."""
 
     name: str
     mean: float = 0.0
@@ -275,6 +290,22 @@ class Alias(Node):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stop(Node):
     """The same value, a constant for `grad`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fluctuation(Node):
+    """The limit of √n ⟨v⎸z⟩ for a vector v ~ N(0, variance) that nothing else reads: jointly N(0, variance ⟨z⎸z'⟩).
+
+    By the central limit theorem (TP4b Theorem 2.9.19). The operand z is a vector or a family of vectors of the result's
+    static shape. All fluctuations of one `name` are of the same v, whatever the passes; a constant for `grad`.
+    """
+
+    name: str
+    variance: float = 1.0
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        return (self.name, self.variance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

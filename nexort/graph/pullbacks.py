@@ -29,7 +29,9 @@ from nexort.graph.nodes import (
     Contract,
     Data,
     DenseOperator,
+    Fluctuation,
     InitialMatrix,
+    InitialScalar,
     InitialVector,
     Map,
     MatMul,
@@ -104,7 +106,8 @@ class Pullbacks:
                 names = paired_widths(user, operand)
                 return [self._relabel(adjoint, user, operand, range(len(user.type.shape)), (rename(term, names),))]
             case (
-                Number() | WidthNumber() | Data() | InitialVector() | InitialMatrix() | Stop()
+                Number() | WidthNumber() | Data() | InitialScalar() | InitialVector() | InitialMatrix()
+                | Stop() | Fluctuation()
                 | Contract() | MatMul() | DenseOperator() | OperatorSum() | OperatorProduct() | Transpose()
             ):  # fmt: skip
                 raise AssertionError(f"no adjoint passes through {type(user).__name__}")

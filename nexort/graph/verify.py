@@ -19,7 +19,9 @@ from nexort.graph.nodes import (
     Contract,
     Data,
     DenseOperator,
+    Fluctuation,
     InitialMatrix,
+    InitialScalar,
     InitialVector,
     Map,
     MatMul,
@@ -101,6 +103,10 @@ def verify_node(node: Node) -> None:
             _ensure(node, node.type == Type(node.array.shape), "the array does not have the static shape")
         case InitialVector():
             _ensure(node, node.type.order == 1 and not node.type.is_operator, "not a vector")
+        case InitialScalar():
+            _ensure(node, node.type == Type(node.type.shape), "not a scalar")
+        case Fluctuation():
+            _verify_fluctuation(node)
         case InitialMatrix():
             _ensure(node, node.type.is_operator and node.type.order == 2, "not an operator")
         case Map():
@@ -177,6 +183,12 @@ def _verify_contract(node: Contract) -> None:
     averaged = {axis for place in node.axes for axis in place.width}
     _ensure(node, summed >= set(range(len(node.type.shape), len(lengths))), "a summed axis that no operand has")
     _ensure(node, averaged >= set(range(node.type.order, order)), "an averaged axis that no operand has")
+
+
+def _verify_fluctuation(node: Fluctuation) -> None:
+    (operand,) = node.operands
+    _ensure(node, operand.type == Type(operand.type.shape, 1), "the operand is no vector")
+    _ensure(node, node.type == Type(operand.type.shape), "the type does not follow")
 
 
 def _remaining(count: int, removed: tuple[int, ...]) -> list[int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nexort.engine import Array, Streams, build_plan, execute, refuse_too_large
+from nexort.engine import Array, Streams, build_plan, execute, execute_shared, refuse_too_large
 from nexort.graph import Graph, collector_paused
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
@@ -35,14 +36,32 @@ class LimitRun:
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
         self._kets = KetGraph(lowered)
-        self._plan = build_plan(lowered, length=samples, outer_sums=outer_sums(lowered), rule=ket_average_rule(samples))
+        self._plan = build_plan(
+            lowered,
+            length=samples,
+            outer_sums=outer_sums(lowered),
+            rule=ket_average_rule(samples),
+            varying=lowered.random,
+        )
+        self.random_outputs = frozenset(
+            output.name for output in lowered.outputs if not lowered.random.isdisjoint(output.nodes)
+        )
+        """The names of the outputs whose limit is a distribution."""
         self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
 
-    def replicate(self, k: int, progress: Progress | None = None) -> dict[str, Array]:
+    def replicate(self, k: int, progress: Progress | None = None, draw: int = 0) -> dict[str, Array]:
         """The outputs by name, from replicate k: it depends on the seed and k, not on other replicates.
 
-        Raises ComputationFault where it would not fit the memory, a value is not finite, or the arguments of a matrix
-        outnumber the samples.
+        Where the limit is random, of its draw number `draw`.  Raises ComputationFault where it would not fit the
+        memory, a value is not finite, or the arguments of a matrix outnumber the samples.
+        """
+        (outputs,) = self.draws(k, [draw], progress)
+        return outputs
+
+    def draws(self, k: int, draws: Sequence[int], progress: Progress | None = None) -> Iterator[dict[str, Array]]:
+        """The outputs of each draw in replicate k, the same as `replicate(k, draw=…)` gives.
+
+        What does not depend on a random value is computed once.
         """
         refuse_too_large(self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
         meaning = KetMeaning(
@@ -52,8 +71,27 @@ class LimitRun:
             dtype=self.dtype,
             warn=self._warn,
         )
-        return execute(self._plan, meaning, progress=progress)
+        first, rest = self._plan.shared, len(self._plan.steps) - self._plan.shared
+        shown = _Progress(progress, first + rest * len(draws))
+        shared = execute_shared(self._plan, meaning, progress=shown.after(0))
+        restore = meaning.checkpoint()
+        for count, draw in enumerate(draws):
+            restore()
+            meaning.draw = draw
+            yield execute(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Progress of parts, told as that of the whole of `total` steps."""
+
+    tell: Progress | None
+    total: int
+
+    def after(self, done: int) -> Progress | None:
+        tell, total = self.tell, self.total
+        return None if tell is None else lambda steps, _: tell(done + steps, total)

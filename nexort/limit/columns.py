@@ -59,6 +59,10 @@ class Rows:
         self.count = needed
         return self._store[needed - len(rows) : needed]
 
+    def truncate(self, count: int) -> None:
+        """Forgets all rows but the first `count`."""
+        self.count = count
+
 
 class Basis:
     """An orthonormal basis of the span of all rows given to `extend` or `adopt`."""
@@ -108,6 +112,10 @@ class Basis:
     def adopt(self, Q: Array) -> Array:
         """Adds rows that are orthonormal and orthogonal to the basis already."""
         return self._rows.append(Q)
+
+    def truncate(self, rank: int) -> None:
+        """Forgets all rows but the first `rank`."""
+        self._rows.truncate(rank)
 
 
 def unit_rows(X: Array) -> Array:

@@ -8,14 +8,24 @@ sums of outer products keep full averages, so that linear programs are exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
-from nexort.engine import Array, AverageRule, Streams, Workers, contract
-from nexort.graph import Graph, InitialMatrix, InitialVector, MatMul, Node, WidthNumber
+from nexort.engine import Array, AverageRule, Streams, Workers, contract, draw_scalar
+from nexort.graph import (
+    Fluctuation,
+    Graph,
+    InitialMatrix,
+    InitialScalar,
+    InitialVector,
+    MatMul,
+    Node,
+    WidthNumber,
+)
 from nexort.graph.terms import Place
 from nexort.limit.classes import INPUTS, OUTPUTS, WidthClasses, find_width_classes, matrix_elements
 from nexort.limit.products import Products
@@ -92,7 +102,10 @@ def ket_average_rule(samples: int) -> AverageRule:
 
 
 class KetMeaning:
-    """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`."""
+    """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`.
+
+    `draw` is the number of the draw of what is random in the limit.
+    """
 
     def __init__(
         self, kets: KetGraph, *, samples: int, streams: Streams, dtype: Any, warn: Callable[[str], None]
@@ -100,6 +113,7 @@ class KetMeaning:
         self.length = samples
         self.dtype = np.dtype(dtype)
         self.average_rule = ket_average_rule(samples)
+        self.draw = 0
         self._kets = kets
         self._streams = streams
         self._warn = warn
@@ -120,6 +134,16 @@ class KetMeaning:
     def pairing(self, node: Node, round_: int) -> np.random.Generator:
         at = f"{node.span.start}-{node.span.end}" if node.span is not None else type(node).__name__
         return self._streams.generator(at, "pairs of copies", passes=node.passes, block=round_)
+
+    def initial_scalar(self, node: InitialScalar) -> Array:
+        """(shape…): draw j is the same in all replicates, and that of trial j at width n."""
+        return draw_scalar(replace(self._streams, k=self.draw), node)
+
+    def fluctuation(self, node: Fluctuation, vector: Array) -> Array:
+        """N^(-1/2) Σ_α ε_α z_α, (shape…), of fresh ε ~ N(0, variance): of covariance variance ⟨z⎸z'⟩ given the kets."""
+        stream = self._streams.generator(node.name, "fluctuation", element=(self.draw,))
+        epsilon = sqrt(node.variance / self.length) * stream.standard_normal(self.length)
+        return np.asarray(vector, np.float64) @ epsilon
 
     def initial_vector(self, node: InitialVector) -> Array:
         """mean + √variance · z, z of exact unit square mean and orthogonal to what was drawn before."""
@@ -158,6 +182,20 @@ class KetMeaning:
             )
             result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)
         return result
+
+    def checkpoint(self) -> Callable[[], None]:
+        """A call of what this returns forgets all hats since now: they will be drawn again, from the same streams."""
+        _ = self._vectors  # drawn before any hat
+        spaces, operators = dict(self._spaces), dict(self._operators)
+        sides = [side for operator in operators.values() for side in (operator.forward, operator.backward)]
+        undo = [part.checkpoint() for part in (*spaces.values(), *sides)]
+
+        def restore() -> None:
+            self._spaces, self._operators = dict(spaces), dict(operators)
+            for each in undo:
+                each()
+
+        return restore
 
     # initial values
 

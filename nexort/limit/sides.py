@@ -25,6 +25,7 @@ all is what makes ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ an identity of the sampled ke
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +75,17 @@ class Side:
         products = self._source.products
         return products.combine(self.sigma * products.inner(X, self.columns), self.basis)
 
+    def checkpoint(self) -> Callable[[], None]:
+        """A call of what this returns forgets the arguments since now, and will draw the same columns again."""
+        rank, drawn, state = self._arguments.rank, self._drawn.count, self._stream.bit_generator.state
+
+        def restore() -> None:
+            self._arguments.truncate(rank)
+            self._drawn.truncate(drawn)
+            self._stream.bit_generator.state = state
+
+        return restore
+
     def _learn(self, X: Array, place: Place | None) -> None:
         fresh = self._arguments.extend(X)
         if self.rank >= self._source.samples:
@@ -111,6 +123,8 @@ class InitialOperator:
                 f"an argument of {self.name} is not finite{describe_passes(place)}",
                 place.span if place is not None else None,
             )
+        if self.forward.sigma == 0:
+            return np.zeros_like(X), np.zeros_like(X)
         this, other = (self.backward, self.forward) if is_transposed else (self.forward, self.backward)
         return this.hat(X, place), other.adjoint_dot(X)
 

@@ -99,6 +99,16 @@ class WidthSpace:
         if len(fresh) == free < len(Q):
             self._warn_once(place)
 
+    def checkpoint(self) -> Callable[[], None]:
+        """A call of what this returns forgets the columns since now."""
+        rank, is_full = self._basis.rank, self._is_full
+
+        def restore() -> None:
+            self._basis.truncate(rank)
+            self._is_full = is_full
+
+        return restore
+
     def _warn_once(self, place: Place | None) -> None:
         if not self._is_full:
             self._warn(

@@ -15,6 +15,7 @@ from nexort.graph.nodes import (
     Alias,
     Axes,
     Data,
+    InitialScalar,
     Map,
     Node,
     Number,
@@ -40,6 +41,8 @@ def simplify_node(node: Node) -> Node:
     match node:
         case Alias() | Stop():
             return node.operands[0]
+        case InitialScalar(variance=0) if not node.type.shape:
+            return number(node.mean).node
         case Map():
             return _simplify_map(node)
         case Select():

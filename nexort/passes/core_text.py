@@ -14,14 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeAlias
 
 from nexort import symbolic
 from nexort.graph import (
     Average,
     Contract,
     Data,
+    Fluctuation,
     Graph,
     InitialMatrix,
+    InitialScalar,
     InitialVector,
     Map,
     MatMul,
@@ -39,6 +42,9 @@ from nexort.passes.products import as_contract
 from nexort.passes.simplify import simplify
 from nexort.symbolic import Expr, apply_fn, argument
 from nexort.symbolic import number as number_expr
+
+Declared: TypeAlias = Data | InitialScalar | InitialVector | InitialMatrix
+"""Nodes with names of their own."""
 
 MAX_WEIGHT = 24
 """Operations in one statement; a longer expression is named in between."""
@@ -116,7 +122,7 @@ class _Printer:
         self._graph = graph
         self._words = vocabulary
         self._numbers = {prefix: count(1) for prefix in "xhscT"}
-        self._declared = {x.name for x in graph.order if isinstance(x, Data | InitialVector | InitialMatrix)}
+        self._declared = {x.name for x in graph.order if isinstance(x, Declared)}
         self._inline = self._find_inline()
         self._names: dict[Node, str] = {}
 
@@ -157,8 +163,10 @@ class _Printer:
         letters = _Letters(self._declared)
         static = tuple(next(letters.static) for _ in node.type.shape)
         match node:
-            case Data() | InitialVector() | InitialMatrix():
+            case Data() | InitialScalar() | InitialVector() | InitialMatrix():
                 return self._declaration(node)
+            case Fluctuation():
+                return self._fluctuation(node, static, letters)
             case MatMul():
                 return self._matmul(node, static, letters)
             case _:
@@ -175,12 +183,15 @@ class _Printer:
     def _bound_width(self, node: Node) -> int:
         return as_contract(node).averaged if isinstance(node, Average | Contract) else 0
 
-    def _declaration(self, node: Data | InitialVector | InitialMatrix) -> str:
+    def _declaration(self, node: Declared) -> str:
         name = self._name(node)
         sizes = _indexed(name, tuple(str(size) for size in node.type.shape), ())
         match node:
             case Data():
                 return f"data {sizes}"
+            case InitialScalar():
+                law = f"= {node.mean:g}" if node.variance == 0 else f"~ N({node.mean:g}, {node.variance:g})"
+                return f"scalar {sizes} {law}"
             case InitialVector():
                 law = "" if (node.mean, node.variance) == (0, 1) else f" ~ N({node.mean:g}, {node.variance:g})"
                 return f"vector {sizes}{law}"
@@ -195,18 +206,23 @@ class _Printer:
         prime = "'" if node.is_transposed else ""
         return f"{_indexed(self._name(node), static, ())} = MatMul({matrix}{prime}, {vector})"
 
+    def _fluctuation(self, node: Fluctuation, static: tuple[str, ...], letters: _Letters) -> str:
+        vector = self._leaf(Term(node.operands[0], static, ()), letters)
+        law = "" if node.variance == 1 else f"    # {node.name} ~ N(0, {node.variance:g})"
+        return f"{_indexed(self._name(node), static, ())} = sqrt(n) <{node.name} | {vector}>{law}"
+
     def _name(self, node: Node) -> str:
         if node not in self._names:
             self._names[node] = self._new_name(node)
         return self._names[node]
 
     def _new_name(self, node: Node) -> str:
-        if isinstance(node, Data | InitialVector | InitialMatrix):
+        if isinstance(node, Declared):
             return node.name + "".join(f"_{name}{value}" for name, value in node.passes)
         if isinstance(node, MatMul):
             prefix = "h"
         elif node.type.order == 0:
-            prefix = "s" if self._bound_width(node) else "c"
+            prefix = "s" if self._bound_width(node) or isinstance(node, Fluctuation) else "c"
         else:
             prefix = "x" if node.type.order == 1 else "T"
         name = f"{prefix}{next(self._numbers[prefix])}"
