@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from nexort.elaborate.data import load_data
 from nexort.elaborate.imports import find_import
 from nexort.elaborate.outputs import Outputs, name_unnamed
+from nexort.elaborate.starts import Starts
 from nexort.elaborate.statements import Unroller
 from nexort.errors import FaultGroup, NexortError, UsageFault, suggest
 from nexort.graph import Graph, build_graph, collector_paused
@@ -24,22 +25,30 @@ DEEP = 20_000
 
 @collector_paused()
 def elaborate(
-    program: ast.Program, *, settings: Mapping[str, int | float] | None = None, data: Mapping[str, object] | None = None
+    program: ast.Program,
+    *,
+    settings: Mapping[str, int | float] | None = None,
+    data: Mapping[str, object] | None = None,
+    given: Mapping[str, object] | None = None,
 ) -> Graph:
     """The graph of a program. `settings` override `param`s, `data` replaces the stand-ins that it has keys for.
+
+    `given` are values of what starts at random: a scalar, or an output of which the limit is random.
 
     Raises the NexortError of the program, or a FaultGroup of several; UsageFault for a setting of an unknown name.
     """
     settings = dict(settings or {})
-    unroller = Unroller(settings=settings, given=dict(data or {}), outputs=Outputs(name_unnamed(program)))
+    outputs, starts = Outputs(name_unnamed(program)), Starts(dict(given or {}))
+    unroller = Unroller(settings=settings, given=dict(data or {}), outputs=outputs, starts=starts)
     with deep_recursion():
         unroller.block(program.body)
     if unroller.faults:
         faults = sorted(unroller.faults.values(), key=lambda fault: _place(fault, program))
         raise faults[0] if len(faults) == 1 else FaultGroup(faults)
-    outputs = unroller.outputs.finish()
+    finished = outputs.finish()
     _check_settings(settings, unroller)
-    return build_graph(outputs)
+    starts.check_names()
+    return build_graph(finished)
 
 
 def _place(fault: NexortError, program: ast.Program) -> tuple[bool, int]:

@@ -180,10 +180,19 @@ def _check_axes(target: Target, term: Term, sizes: dict[Label, int], place: Plac
 
 
 def _of_kind(target: Target, variable: Variable | None, term: Term, place: Place) -> Term:
-    """A declared vector or matrix keeps its kind."""
+    """A declared scalar, vector or matrix keeps its kind."""
     if variable is None or variable.kind == "computed":
         return term
     span = place.span or target.span
+    if variable.kind == "scalar":
+        if term.order:
+            raise TypeFault(
+                f"'{variable.name}' is a scalar, and this is a {noun(term)}",
+                span,
+                Mark(variable.span, "declared here"),
+                hint="choose another name, or average it",
+            )
+        return term
     if variable.kind == "matrix":
         if term.order != 2:
             raise TypeFault(

@@ -10,6 +10,7 @@ from nexort.elaborate.algebra import ENTRIES
 from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.families import Variable
 from nexort.elaborate.scope import Array, Constant, Rule
+from nexort.elaborate.starts import evaluate_fluctuation
 from nexort.elaborate.values import Value, noun
 from nexort.errors import IndexFault, TypeFault
 from nexort.graph.terms import Term, average_over, stop
@@ -57,6 +58,8 @@ def _call_name(ev: Evaluation, tree: ast.Call, name: ast.Name) -> Value:
             return reductions.in_optimizer(ev, tree, name.id)
         case "where":
             return _where(ev, tree)
+        case "~fluctuation":
+            return evaluate_fluctuation(ev, tree)
         case _:
             return _call_bound(ev, tree, name)
 

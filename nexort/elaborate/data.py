@@ -21,7 +21,7 @@ MAX_LISTED = 10**6
 KINDS = ("normal", "uniform", "sphere", "rademacher", "linspace")
 
 
-def load_data(path: str | Path) -> dict[str, Array]:
+def load_data(path: str | Path, *, option: str = "--data") -> dict[str, Array]:
     """The arrays of an .npz file, as they are (pickled objects are refused); checked when a program uses them."""
     path = Path(path)
     hint = "write it with np.savez(path, xi=xi)"
@@ -33,7 +33,7 @@ def load_data(path: str | Path) -> dict[str, Array]:
             with archive:
                 return {name: _member(archive, name, path) for name in archive.files}
     except FileNotFoundError:
-        raise DataFault(f"the data file {path} does not exist", hint="check the path behind --data") from None
+        raise DataFault(f"the data file {path} does not exist", hint=f"check the path behind {option}") from None
     except NexortError:
         raise
     except Exception as fault:  # a broken file may raise anything

@@ -1,10 +1,12 @@
-"""Declarations: params, data, initial vectors and matrices, functions, optimizers and imports (LANGUAGE §3)."""
+"""Declarations: params, data, initial values, functions, optimizers and imports (LANGUAGE §3)."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from nexort.elaborate import data as arrays
 from nexort.elaborate.constants import check_axes, number_at, size_at
-from nexort.elaborate.families import Kind, Region, Variable
+from nexort.elaborate.families import Region, Variable
 from nexort.elaborate.functions import Body
 from nexort.elaborate.imports import find_import, parse_import
 from nexort.elaborate.optimizers import check_optimizer
@@ -12,21 +14,24 @@ from nexort.elaborate.scope import Array, Constant, Function, Rule, check_bindab
 from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.values import Width, check_finite
 from nexort.errors import DataFault, NameFault, NexortError, SyntaxFault, TypeFault
-from nexort.graph import InitialMatrix, InitialVector, Node, Type
+from nexort.graph import InitialMatrix, InitialScalar, InitialVector, Node, Type
 from nexort.graph.terms import data
 from nexort.symbolic import limit_at_infinity, width_symbol
 from nexort.syntax import ast
+
+InitialKind = Literal["scalar", "vector", "matrix"]
+MATRIX_LAW = "the entries of a matrix are N(0, c/n): write ~ N(0, 2/n)"
 
 Declaration = ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Import
 
 
 def declare(unroller: Unrolling, tree: Declaration) -> None:
-    """All declarations but `vector` and `matrix`."""
+    """All declarations but `scalar`, `vector` and `matrix`."""
     if unroller.depth:
         raise SyntaxFault(
             "this declaration stands outside blocks",
             tree.span,
-            hint="only vector and matrix are declared inside a loop or an if",
+            hint="only scalar, vector and matrix are declared inside a loop or an if",
         )
     match tree:
         case ast.Param():
@@ -111,45 +116,77 @@ def _said(tree: ast.Expr, value: int) -> str:
     return str(value) if isinstance(tree, ast.Number) else f"{tree.span.text} = {value}"
 
 
-# ------------------------------------------------------------------- matrices
+# ------------------------------------------------------------- initial values
 
 
-def declare_initial(unroller: Unrolling, kind: Kind, item: ast.InitialItem) -> None:
-    """One initial vector or matrix, or a family of them: new ones in each pass of a loop."""
+def declare_initial(unroller: Unrolling, kind: InitialKind, item: ast.InitialItem) -> None:
+    """One initial scalar, vector or matrix, or a family of them: new ones in each pass of a loop."""
     check_bindable(item.name)
     check_axes(len(item.shape), item.span)
     evaluate = unroller.evaluator().value
     shape = tuple(size_at(tree, evaluate) for tree in item.shape)
-    node: Node
-    if kind == "vector":
-        mean, variance = _vector_law(unroller, item)
-        node = InitialVector(
-            type=Type(shape, 1),
-            name=item.name.id,
-            mean=mean,
-            variance=variance,
-            span=item.span,
-            passes=unroller.passes,
-        )
-    else:
-        node = InitialMatrix(
-            type=Type(shape, 2, is_operator=True),
-            name=item.name.id,
-            variance=_matrix_variance(unroller, item),
-            span=item.span,
-            passes=unroller.passes,
-        )
+    match kind:
+        case "scalar":
+            node = _initial_scalar(unroller, item, shape)
+        case "vector":
+            node = _initial_vector(unroller, item, shape)
+        case "matrix":
+            node = _initial_matrix(unroller, item, shape)
     variable = Variable(item.name.id, len(shape), item.name.span, kind, shape)
     variable.bind(Region(pattern=variable.whole, node=node, span=item.span))
     unroller.scope.declare(item.name, variable)
 
 
-def _vector_law(unroller: Unrolling, item: ast.InitialItem) -> tuple[float, float]:
+def _initial_scalar(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int, ...]) -> Node:
+    """A number or a random scalar; of one that is random and outside loops, the array that is given for it."""
+    name = item.name.id
+    if item.law is None and item.value is None:
+        raise TypeFault(
+            f"the scalar '{name}' needs its initial value",
+            item.span,
+            hint=f"write scalar {item.span.text} = 1, or ~ N(0, 1)",
+        )
+    mean, variance = _law(unroller, item, "a scalar")
+    if variance > 0 and not unroller.passes:
+        given = unroller.starts.take(name, shape, item.span)
+        if given is not None:
+            return data(name, given, item.span)
+    return InitialScalar(
+        type=Type(shape), name=name, mean=mean, variance=variance, span=item.span, passes=unroller.passes
+    )
+
+
+def _initial_vector(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int, ...]) -> Node:
+    mean, variance = _law(unroller, item, "a vector")
+    return InitialVector(
+        type=Type(shape, 1),
+        name=item.name.id,
+        mean=mean,
+        variance=variance,
+        span=item.span,
+        passes=unroller.passes,
+    )
+
+
+def _initial_matrix(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int, ...]) -> Node:
+    return InitialMatrix(
+        type=Type(shape, 2, is_operator=True),
+        name=item.name.id,
+        variance=_matrix_variance(unroller, item),
+        span=item.span,
+        passes=unroller.passes,
+    )
+
+
+def _law(unroller: Unrolling, item: ast.InitialItem, what: str) -> tuple[float, float]:
+    """(mean, variance) of the entries: N(0, 1) if nothing is said, N(c, 0) behind `= c`."""
+    evaluate = unroller.evaluator().value
+    if item.value is not None:
+        return float(number_at(item.value, evaluate, f"the initial value of {what}")), 0.0
     if item.law is None:
         return 0.0, 1.0
-    evaluate = unroller.evaluator().value
-    mean = number_at(item.law.mean, evaluate, "the mean of a vector")
-    variance = number_at(item.law.variance, evaluate, "the variance of a vector")
+    mean = number_at(item.law.mean, evaluate, f"the mean of {what}")
+    variance = number_at(item.law.variance, evaluate, f"the variance of {what}")
     if variance < 0:
         raise TypeFault(
             f"a variance of {variance:g} is negative", item.law.variance.span, hint="write ~ N(mean, variance)"
@@ -158,21 +195,24 @@ def _vector_law(unroller: Unrolling, item: ast.InitialItem) -> tuple[float, floa
 
 
 def _matrix_variance(unroller: Unrolling, item: ast.InitialItem) -> float:
-    """The law N(0, c/n) of a matrix's entries: c."""
+    """The law N(0, c/n) of a matrix's entries: c; 0 behind `= 0`."""
+    evaluate = unroller.evaluator().value
+    if item.value is not None:
+        if number_at(item.value, evaluate, "the initial value of a matrix") != 0:
+            raise TypeFault("the one matrix with an initial value is 0", item.value.span, hint=MATRIX_LAW)
+        return 0.0
     if item.law is None:
         return 1.0
-    evaluate = unroller.evaluator().value
     mean = number_at(item.law.mean, evaluate, "the mean of a matrix")
     variance = evaluate(item.law.variance)
-    hint = "the entries of a matrix are N(0, c/n): write ~ N(0, 2/n)"
     if mean != 0:
-        raise TypeFault("the mean of a matrix is 0", item.law.mean.span, hint=hint)
+        raise TypeFault("the mean of a matrix is 0", item.law.mean.span, hint=MATRIX_LAW)
     scaled = variance.expression * width_symbol() if isinstance(variance, Width) else None
     if scaled is None or not scaled.is_number:
-        raise TypeFault("the variance of a matrix is a number divided by n", item.law.variance.span, hint=hint)
+        raise TypeFault("the variance of a matrix is a number divided by n", item.law.variance.span, hint=MATRIX_LAW)
     value = float(limit_at_infinity(scaled))
     if not 0 <= value < float("inf"):
-        raise TypeFault(f"a variance of {value:g}/n is not possible", item.law.variance.span, hint=hint)
+        raise TypeFault(f"a variance of {value:g}/n is not possible", item.law.variance.span, hint=MATRIX_LAW)
     return value
 
 

@@ -24,7 +24,7 @@ from nexort.source import Span
 
 Pattern = tuple[int | None, ...]
 Mask = tuple[bool, ...]
-Kind = Literal["vector", "matrix", "computed"]
+Kind = Literal["scalar", "vector", "matrix", "computed"]
 Stamp = tuple[int, ...]
 """The passes of the loops around a statement, each by a number of its own, outermost first."""
 

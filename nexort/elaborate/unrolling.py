@@ -11,6 +11,7 @@ from nexort.elaborate.evaluation import Evaluation, Tapes
 from nexort.elaborate.families import Stamp
 from nexort.elaborate.outputs import Outputs
 from nexort.elaborate.scope import Scope
+from nexort.elaborate.starts import Starts
 from nexort.elaborate.updates import Ledgers
 from nexort.errors import NexortError
 from nexort.graph.terms import Place
@@ -23,6 +24,7 @@ class Unrolling(ABC):
     settings: Mapping[str, int | float]
     given: Mapping[str, object]
     outputs: Outputs
+    starts: Starts
     scope: Scope = field(default_factory=Scope)
     tapes: Tapes = field(default_factory=Tapes)
     passes: tuple[tuple[str, int], ...] = ()
