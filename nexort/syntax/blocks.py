@@ -15,6 +15,7 @@ from nexort.syntax import ast
 from nexort.syntax.build import BlockHeader, ParsedLine
 from nexort.syntax.places import Placed, find_misplaced
 from nexort.syntax.tokens import Line
+from nexort.syntax.walk import walk_nodes
 
 MAX_BLOCKS = 40
 
@@ -33,6 +34,7 @@ class _Block:
     body: list[Part] = field(default_factory=list[Part])
     chain: list[ast.Branch] = field(default_factory=list[ast.Branch])  # an `if` that may still get its `else`
     is_chain_open: bool = False
+    is_chain_faulty: bool = False
 
 
 def assemble(lines: Sequence[tuple[Line, ParsedLine | None]]) -> tuple[tuple[ast.Stmt, ...], list[NexortError]]:
@@ -104,10 +106,10 @@ class _Assembler:
     def take_header(self, line: Line, parsed: ParsedLine, header: BlockHeader) -> None:
         if parsed.word in ("elif", "else"):
             self.continue_chain(parsed.word, header.span)
-            is_misplaced = False
+            is_misplaced = self.stack[-1].is_chain_faulty
         else:
             self.close_chain()
-            is_misplaced = self.refuse_misplaced(header)
+            is_misplaced = self.stack[-1].is_chain_faulty = self.refuse_misplaced(header)
         self.open_block(header, parsed.word, line, is_misplaced)
         if parsed.statements:
             self.place(parsed.statements)
@@ -129,7 +131,7 @@ class _Assembler:
             return
         span = header.span.join(block.body[-1].span) if block.body else header.span
         filled = _fill(header, span, block.body)
-        if isinstance(filled, ast.Model) and not self.has_gaps:
+        if isinstance(filled, ast.Model) and not (self.has_gaps or block.is_faulty):
             self.verify_return(filled, header.span)
         if isinstance(filled, ast.Branch):
             self.stack[-1].chain.append(filled)
@@ -168,8 +170,7 @@ class _Assembler:
         for statement in statements:
             self.refuse_misplaced(statement)
             top = self.stack[-1]
-            is_field = top.word in ("train", "per")
-            top.body.append(self.read_field(statement) if is_field else statement)
+            top.body.append(_read_field(statement) if top.word in ("train", "per") else statement)
 
     def refuse_misplaced(self, node: Placed) -> bool:
         """Whether a statement may not stand here: one message for it, none inside a block that has one."""
@@ -185,30 +186,24 @@ class _Assembler:
             self.faults.append(fault)
         return fault is not None
 
-    def read_field(self, node: ast.Stmt) -> Part:
-        """`name = value` or `name[i, j] = value`; what is no assignment has been reported."""
-        if not isinstance(node, ast.Assign):
-            return node
-        target, indices = node.target, None
-        if isinstance(target, ast.Subscript):
-            target, indices = target.base, target.indices
-        if isinstance(target, ast.Braces):
-            self.refuse("a field has no width axes", target.span, "fields are name = value, error[a] = …")
-            target = target.base
-        elif node.operator != "=":
-            self.refuse(f"'{node.operator}' in a field", node.span, f"write {node.target.span.text} = …")
-        while not isinstance(target, ast.Name):
-            assert isinstance(target, ast.Subscript), "build.py takes no other target"
-            target = target.base
-        return ast.Field(span=node.span, name=target, indices=indices, value=node.value)
-
     def verify_return(self, model: ast.Model, header: Span) -> None:
-        if not any(isinstance(statement, ast.Return) for statement in model.body):
+        if not any(isinstance(node, ast.Return) for node in walk_nodes(model)):
             hint = "the last statement of a model is its output: return v * h"
             self.refuse(f"the model '{model.name.id}' returns nothing", header, hint)
 
     def refuse(self, message: str, span: Span, hint: str) -> None:
         self.faults.append(SyntaxFault(message, span, hint=hint))
+
+
+def _read_field(node: ast.Stmt) -> Part:
+    """`name = value` or `name[i, j] = value`; what is neither has been reported."""
+    match node:
+        case ast.Assign(target=ast.Name() as name):
+            return ast.Field(span=node.span, name=name, indices=None, value=node.value)
+        case ast.Assign(target=ast.Subscript(base=ast.Name() as name, indices=indices)):
+            return ast.Field(span=node.span, name=name, indices=indices, value=node.value)
+        case _:
+            return node
 
 
 def _statements(parts: Sequence[Part]) -> tuple[ast.Stmt, ...]:

@@ -1,7 +1,8 @@
 """What to say where a line stops making sense.
 
-`explain` asks the rules in turn: first the habits of other languages and of papers (habits.py), then the structure
-of statements, at last what the grammar expected.  Each rule looks at a `Stumble` and gives a fault or None.
+`explain` asks the rules in turn: first the habits of other languages and of papers (habits.py), then what goes wrong
+around training (training_habits.py), then the structure of statements, at last what the grammar expected.  Each rule
+looks at a `Stumble` and gives a fault or None.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from nexort.errors import SyntaxFault, suggest
 from nexort.syntax.habits import HABIT_RULES
 from nexort.syntax.stumble import Rule, Stumble
 from nexort.syntax.tokens import CLOSERS, END, HARD_KEYWORDS, OPENERS, OPERAND_ENDS, OPERAND_STARTS, SOFT_KEYWORDS
+from nexort.syntax.training_habits import TRAINING_RULES
 
 _STATEMENT_ENDS = frozenset({END, "SEMICOLON"})
 _HEADERS = frozenset({"FOR", "IF", "ELIF", "ELSE", "OPTIMIZER", "MODEL", "TRAIN", "PER"})
@@ -26,7 +28,7 @@ _SIGN_WORDS = {
 
 def explain(stumble: Stumble) -> SyntaxFault:
     """The message for the first token that the grammar could not take."""
-    for rule in (*HABIT_RULES, *STRUCTURE_RULES):
+    for rule in (*HABIT_RULES, *TRAINING_RULES, *STRUCTURE_RULES):
         fault = rule(stumble)
         if fault is not None:
             return fault

@@ -89,7 +89,7 @@ def _function_definition(stumble: Stumble) -> SyntaxFault | None:
     if stumble.first.type != "DEF":
         return None
     if found.type == "COLON" and stumble.wants("EQUAL"):
-        hint = "a function is one expression: def f(x) = …"
+        hint = "a function is one expression: def f(x) = …; a network is model mlp(xi):"
         return SyntaxFault("a function has no block", found.span, hint=hint)
     if found.type == "EQUAL" and stumble.wants("RPAR"):
         return SyntaxFault("arguments of a function have no default", found.span, hint="make it a param")

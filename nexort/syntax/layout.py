@@ -2,8 +2,9 @@
 
 Accepts a text that parses.  Promises that the result has the same tree, that every comment survives in its order,
 and that formatting once more changes nothing.  Blocks are indented by 4; a line holds one statement, except that
-`if c: x = 1` stays as written; line breaks inside brackets stay, as do long lines; trailing comments of neighbouring
-lines are aligned, two spaces behind the longest.  Of blank lines at most one stays in a block, two outside.
+`if c: x = 1` and `per W: rate = 1; decay = 0` stay as written; line breaks inside brackets stay, as do long lines;
+trailing comments of neighbouring lines are aligned, two spaces behind the longest.  Of blank lines at most one stays
+in a block, two outside.
 """
 
 from __future__ import annotations
@@ -74,7 +75,13 @@ def _comment_level(line: Line, columns: Sequence[int], following: int) -> int:
 
 
 def _layout_statements(line: Line, level: int) -> Iterator[Row]:
-    """The rows of a logical line: one statement each, a lone statement behind a header's `:` left there."""
+    """The rows of a logical line: one statement each, a lone statement behind a header's `:` left there.
+
+    The settings behind `per W:` are one thought, and stay on one line.
+    """
+    if line.tokens[0].text == "per" and line.tokens[1].type == "NAME":
+        yield from _layout_part(_without_last_semicolon(line.items), level)
+        return
     parts = _split_statements(line.items)
     if len(parts) == 2 and _ends_header(parts[0]):
         parts = [(*parts[0], *parts[1])]
@@ -85,6 +92,11 @@ def _layout_statements(line: Line, level: int) -> Iterator[Row]:
 
 def _ends_header(part: Sequence[Token]) -> bool:
     return part[-1].type == "COLON"
+
+
+def _without_last_semicolon(items: Sequence[Token]) -> tuple[Token, ...]:
+    last = max(at for at, item in enumerate(items) if item.type not in (COMMENT, BREAK))
+    return tuple(item for at, item in enumerate(items) if at != last or item.type != "SEMICOLON")
 
 
 def _split_statements(items: Sequence[Token]) -> list[tuple[Token, ...]]:

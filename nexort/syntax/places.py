@@ -47,8 +47,8 @@ _HOMES: dict[type[ast.Node], tuple[str, str]] = {
 def find_misplaced(node: Placed, words: Sequence[str]) -> SyntaxFault | None:
     """The fault of a statement that may not stand where it stands."""
     owner = next((word for word in reversed(words) if word in _OWNERS), "")
-    fault = _find_stranger(node, words, owner) or _find_early_return(node, words, owner)
-    return fault or _find_stray_tuple(node, owner)
+    rules = (_find_stranger, _find_early_return, _find_odd_field, _find_stray_tuple)
+    return next((fault for rule in rules if (fault := rule(node, words, owner)) is not None), None)
 
 
 def _find_stranger(node: Placed, words: Sequence[str], owner: str) -> SyntaxFault | None:
@@ -73,7 +73,20 @@ def _find_early_return(node: Placed, words: Sequence[str], owner: str) -> Syntax
     return SyntaxFault(f"'return' inside '{words[-1]}'", node.span, hint=hint)
 
 
-def _find_stray_tuple(node: Placed, owner: str) -> SyntaxFault | None:
+def _find_odd_field(node: Placed, words: Sequence[str], owner: str) -> SyntaxFault | None:
+    """A field is set once, for inputs and steps, not for neurons."""
+    if owner not in ("train", "per") or not isinstance(node, ast.Assign):
+        return None
+    if isinstance(node.target, ast.Braces):
+        hint = "fields are name = value, or name[a] = value for each input"
+        return SyntaxFault("a field has no width axes", node.target.span, hint=hint)
+    if node.operator != "=":
+        hint = f"a field is set, not changed: {node.target.span.text} = …"
+        return SyntaxFault(f"'{node.operator}' in a field", node.span, hint=hint)
+    return None
+
+
+def _find_stray_tuple(node: Placed, words: Sequence[str], owner: str) -> SyntaxFault | None:
     """`(p, q)` is what a model returns, a field, or a named argument: no value otherwise."""
     is_value = owner in ("train", "per") or (owner == "model" and isinstance(node, ast.Return))
     stray = next((child for child in _unnamed_tuples(node) if not (is_value and child is _value_of(node))), None)

@@ -76,7 +76,29 @@ optimizer adam(beta1=0.9, beta2=0.999, eps=1e-8):
     v = beta2 * v + (1 - beta2) * g^2
     return (m / (1 - beta1^step)) / sqrt(v / (1 - beta2^step) + eps^2)
 """
-PROGRAMS = [ADAM, SIGN_SGD, MOMENTS, TRANSPOSE, OUTER, DECLARATIONS, TENSORS, OPTIMIZER]
+TRAINING = """
+model mlp(xi[d]):                       # one input
+    vector u[d], v
+    matrix W
+    scalar s = 1
+    vector b = 0
+    h = W @ relu(sum[k](xi[k] * u[k]) + b)
+    return v * relu(h)
+
+train mlp on xi, y:
+    loss = (f - y)^2 / 2
+    weights = train
+    error[a] = f[a] - y[a]
+    optimizer = adam(beta2=0.99, eps=1e-4)
+    rate = 0.2
+    steps = 30
+    parametrization = mup
+    decay = 0
+    normalize = none
+    center = true
+    per W: optimizer = sgd(); rate = 0.1; decay = 0
+"""
+PROGRAMS = [ADAM, SIGN_SGD, MOMENTS, TRANSPOSE, OUTER, DECLARATIONS, TENSORS, OPTIMIZER, TRAINING]
 
 
 @pytest.mark.parametrize("text", PROGRAMS)
@@ -90,9 +112,10 @@ def test_program_survives_formatting_and_printing(text: str) -> None:
     assert format_program(Source("p.nx", printed)) == printed
 
 
-def test_formatting_changes_nothing_but_alignment() -> None:
-    formatted = format_program(Source("p.nx", ADAM))
-    assert [line.split() for line in formatted.splitlines()] == [line.split() for line in ADAM.strip().splitlines()]
+@pytest.mark.parametrize("text", [ADAM, TRAINING])
+def test_formatting_changes_nothing_but_alignment(text: str) -> None:
+    formatted = format_program(Source("p.nx", text))
+    assert [line.split() for line in formatted.splitlines()] == [line.split() for line in text.strip().splitlines()]
 
 
 def test_lark_is_not_imported_with_the_package() -> None:

@@ -146,6 +146,13 @@ CASES = [
     ("output", "", "an operand is missing after 'output'", "write what follows"),
     ("output x as 3", "3", "expected a name after 'as', found '3'", ""),
     ("output x as K[a] L", "L", "expected the end of the statement after ']', found 'L'", ""),
+    ("scalar", "", "expected a name after 'scalar', found the end of the line", ""),
+    ("scalar s(3)", "(", "a shape stands in '[…]'", "scalar u[d]"),
+    ("scalar s ~ N(0, 1) = 2", "=", "an initial value is a number or a law, not both", "s = 2"),
+    ("vector b = 2 ~ N(0, 1)", "~", "an initial value is a number or a law, not both", "s = 2"),
+    ("x = f((1, 2))", "(1, 2)", "a ',' inside '('", "a list is [a, b]"),
+    ("if (a, b): x = 1", "(a, b)", "a ',' inside '('", "a list is [a, b]"),
+    ("x = (1,)", ")", "an operand is missing after ','", "remove ','"),
     # blocks
     ("for t in 0..3\n    x = 1", "", "a ':' is missing, found the end of the line", "before its block"),
     ("else x = 3", "x", "a ':' is missing, found 'x'", "before its block"),
@@ -164,7 +171,9 @@ CASES = [
     (" x = 1", " ", "unexpected indentation of 1", "follows a ':'"),
     ("for t in 0..2:\n        a = 1\n    b = 2", "    ", "an indentation of 4 fits no block", "indented by 0"),
     ("optimizer adam:\n    return g", ":", "an optimizer has an argument list", "optimizer name():"),
-    ("return g", "return g", "'return' outside of an optimizer", "optimizer name(…):"),
+    ("return g", "return g", "'return' outside of an optimizer or a model", "optimizer name(…):"),
+    ("optimizer a():\n    return (g, g)", "(g, g)", "a ',' inside '('", "an optimizer returns one update"),
+    ("optimizer a():\n    scalar s = 1", "scalar s = 1", "'scalar' inside an optimizer", "state"),
     ("state m = 0", "state m = 0", "'state' outside of an optimizer", "optimizer name(…):"),
     ("if a:\n    param x = 3", "param x = 3", "'param' inside a block", "outside of for and if"),
     ("for t in 0..2: data y", "data y", "'data' inside a block", "outside of for and if"),
@@ -207,6 +216,11 @@ def test_one_message_for_one_mistake() -> None:
         "if c:\n    x = 2\nelif d d:\n    x = 4\nelse:\n    x = 3\n",
         "for t in 0..T:\n\tx = 1\n\ty = 2\n\tz = 3\n",
         "x = foo(a\n  b = 3\n  c = 3\n",
+        "model m(x):\n    vector v\n    return v *\n",
+        "model m(x):\n    if a: return x\n",
+        "model m(x):\n    if a:\n        model b(y):\n            output f\n    return x\n",
+        "train m on x:\n    if a:\n        rate += 1\n    else:\n        output f\n    rate = 1\n",
+        "for t in 0..3:\n    train m on x:\n        rate += 1\n        vector v\n",
     ):
         assert len(faults_of(text)) == 1, text
 

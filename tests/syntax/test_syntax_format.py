@@ -16,6 +16,10 @@ def formatted(text: str) -> str:
     return result
 
 
+MODEL = "model m(xi[s, d], z):\n    vector b = 0\n    return (b, z)\n"
+TRAIN = "train m on x:\n    per W, v: a = f(b=(1, 2)); c[t] = 2  # c\n"
+
+
 @pytest.mark.parametrize(
     ("text", "result"),
     [
@@ -33,6 +37,11 @@ def formatted(text: str) -> str:
         ("for t in 0 .. T :\n  x=1\n  if  t==0 :y=2", "for t in 0..T:\n    x = 1\n    if t == 0: y = 2\n"),
         ("if a: x = 1; y = 2  # c", "if a:\n    x = 1\n    y = 2  # c\n"),
         ("output  x  as  K [a,b]", "output x as K[a, b]\n"),
+        ("model  m( xi [s,d],z ) :\n  vector b=0\n  return( b,z )", MODEL),
+        ("train  m  on xi ,y  as w:rate=0.2/n", "train m on xi, y as w: rate = 0.2 / n\n"),
+        ("train m on xi: rate=1;steps = 2", "train m on xi:\n    rate = 1\n    steps = 2\n"),
+        ("train m on x:\n  per  W,v :a=f( b=( 1,2 ) );c [t]=2 ;  # c", TRAIN),
+        ("train m on x:\n  per W:\n     a=1;b=2", "train m on x:\n    per W:\n        a = 1\n        b = 2\n"),
         ("x = not (a)", "x = not (a)\n"),
         ("µ = 1\r\ny = 2\r\n", "µ = 1\ny = 2\n"),
         ("x =\t1", "x = 1\n"),

@@ -20,9 +20,9 @@ def make(node: type[ast.Node], /, **fields: Any) -> Any:
     return node(span=SPAN, **fields)
 
 
-names = st.sampled_from(["x", "W", "h1", "train", "vector", "per", "μ", "λ_2", "N", "one", "g"]).map(
-    lambda text: make(ast.Name, id=text)
-)
+names = st.sampled_from(
+    ["x", "W", "h1", "train", "model", "scalar", "on", "vector", "per", "μ", "λ_2", "N", "one"]
+).map(lambda text: make(ast.Name, id=text))
 numbers = st.sampled_from([("2", 2), ("0.5", 0.5), ("1e-4", 1e-4), ("10", 10)]).map(
     lambda pair: make(ast.Number, text=pair[0], value=pair[1])
 )
@@ -32,8 +32,12 @@ def some(items: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy[tup
     return st.lists(items, min_size=least, max_size=3).map(tuple)
 
 
+def pairs(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(lambda i: make(ast.Tuple, items=i), some(inner, 2))
+
+
 def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    keyword = st.builds(lambda n, v: make(ast.Keyword, name=n, value=v), names, inner)
+    keyword = st.builds(lambda n, v: make(ast.Keyword, name=n, value=v), names, inner | pairs(inner))
     comparators = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
     return st.one_of(
         st.builds(lambda o, e: make(ast.Unary, operator=o, operand=e), st.sampled_from(["-", "+", "not"]), inner),
@@ -63,7 +67,10 @@ bindings = st.builds(lambda n, v: make(ast.Binding, name=n, value=v), names, exp
 arguments = st.builds(lambda n, v: make(ast.Binding, name=n, value=v), names, st.none() | expressions)
 laws = st.builds(lambda m, v: make(ast.Law, mean=m, variance=v), expressions, expressions)
 initials = st.builds(
-    lambda n, s, w: make(ast.InitialItem, name=n, shape=s, law=w), names, some(expressions, 0), st.none() | laws
+    lambda n, s, w: make(ast.InitialItem, name=n, shape=s, law=w[0], value=w[1]),
+    names,
+    some(expressions, 0),
+    st.tuples(st.none() | laws, st.none()) | st.tuples(st.none(), expressions),
 )
 data_items = st.builds(
     lambda n, s, v: make(ast.DataItem, name=n, shape=s, standin=v), names, some(expressions, 0), st.none() | expressions
@@ -78,7 +85,7 @@ assigns = st.builds(
 )
 outputs = st.builds(lambda v, a: make(ast.Output, value=v, alias=a), expressions, st.none() | elements)
 families = st.builds(
-    lambda k, i: make(ast.Initial, kind=k, items=i), st.sampled_from(["vector", "matrix"]), some(initials)
+    lambda k, i: make(ast.Initial, kind=k, items=i), st.sampled_from(["vector", "matrix", "scalar"]), some(initials)
 )
 
 
@@ -103,7 +110,24 @@ optimizers = st.builds(
     some(arguments, 0),
     some(st.recursive(assigns | states | returns, blocks, max_leaves=4)),
 )
+inputs = st.builds(lambda n, s: make(ast.DataItem, name=n, shape=s, standin=None), names, some(expressions, 0))
+results = st.builds(lambda v: make(ast.Return, value=v), expressions | pairs(expressions))
+models = st.builds(
+    lambda n, a, b, r: make(ast.Model, name=n, arguments=a, body=(*b, r)),
+    names, some(inputs), some(st.recursive(assigns | families, blocks, max_leaves=4), 0), results,
+)  # fmt: skip
+fields = st.builds(
+    lambda n, i, v: make(ast.Field, name=n, indices=i, value=v),
+    names, st.none() | some(expressions), expressions | pairs(expressions),
+)  # fmt: skip
+pers = st.builds(lambda n, f: make(ast.Per, names=n, fields=f), some(names), some(fields))
+trains = st.builds(
+    lambda m, a, w, b: make(ast.Train, model=m, arrays=a, alias=w, body=b),
+    names, some(names), st.none() | names, some(fields | pers),
+)  # fmt: skip
 declarations = st.one_of(
+    models,
+    trains,
     st.builds(lambda b: make(ast.Param, bindings=b), some(bindings)),
     st.builds(lambda i: make(ast.Data, items=i), some(data_items)),
     st.builds(lambda n, a, b: make(ast.Def, name=n, arguments=a, body=b), names, some(names), expressions),
@@ -159,11 +183,24 @@ def test_spaces_do_not_matter(expression: Any, data: st.DataObject) -> None:
     assert_formats(spread)
 
 
+@SETTINGS
+@given(trains)
+def test_settings_behind_per_may_stand_on_its_line(train: Any) -> None:
+    program = make(ast.Program, source=SPAN.source, body=(train,))
+    spread = print_program(program)
+    text = ""
+    for line in spread.splitlines():  # fields of `per` are indented by 8
+        text += (" " if text.endswith(":") else "; ") + line.strip() if line.startswith(" " * 8) else f"\n{line}"
+    assert equal(program_of(text), program_of(spread))
+    assert format_program(Source("p.nx", text)) == text.lstrip() + "\n"
+
+
 PIECES = [
     "x", "W", "h1", "for", "t", "in", "0", "..", "T", ":", "\n", "\n    ", "\n\n", "    ", "\t", "if", "else", "elif",
     "(", ")", "[", "]", "{", "}", "<", ">", "|", "=", "==", "+=", "-", "+", "*", "@", "^", "'", ",", ";", "~", "#",
     "param", "data", "vector", "matrix", "optimizer", "state", "return", "output", "as", "def", "import", '"a.nx"', "N",
-    "# c\n", "scalar", "2", "0.5", "1e-4", " ", ".", "**", "!", "≤", "⟨", "′", "²", "μ", "\\", "and", "not", "or",
+    "# c\n", "scalar", "model", "train", "per", "on", "m(x)",
+    "2", "0.5", "1e-4", " ", ".", "**", "!", "≤", "⟨", "′", "²", "μ", "\\", "and", "not", "or",
     "\r\n", "\"",
 ]  # fmt: skip
 

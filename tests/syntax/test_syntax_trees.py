@@ -131,6 +131,11 @@ def test_postfix_is_generic() -> None:
         "h[a]{i} = 1\n",
         "output f\n",
         "output <x|y> as K[a, b]\n",
+        "scalar s = 1, g[2] ~ N(0, 1), c\nvector b = 0, c[3] = 0\nmatrix Z = 0\n",
+        "model mlp(xi[s, d], m):\n    vector v\n    if a:\n        h = v * m\n    return v * relu(h)\n",
+        "model on(x):\n    return (x, -x)\n",
+        "train on on on, train as per:\n    per = 1\n    w[t, a] = m[t, a]\n    per per, on:\n        on = none\n",
+        "train mlp on xi:\n    parametrization = abcd(matrix=(0, 1 / 2, 1, 1), out=0)\n    kernels = (h1, h2)\n",
         "for t in 0..T - 1:\n    x = 1\n    vector v\n",
         "if a == 1:\n    x = 1\nelif not b:\n    x = 2\nelse:\n    x = 3\n",
         "optimizer adam(beta1=0.9, eps):\n    state m = 0, v = 0\n    if a > 1:\n        m = g\n    return m / v\n",
@@ -156,6 +161,59 @@ def test_one_line_blocks_and_indented_blocks_are_equal() -> None:
     assert not equal(tree("if a: x = 1"), tree("if a: x = 2"))
     assert not equal(tree("x = 1"), tree("x = 1; y = 1"))
     assert not equal(tree("x = a + b"), tree("x = a - b"))
+
+
+def test_model_and_train_nodes() -> None:
+    model, train = tree(
+        "model mlp(xi[d], z): vector v; return (v * z, v)\n"
+        "train mlp on xi, y as wide:\n    rate = 0.2\n    w[t, a] = 1\n    per W, v: rate = 1; decay = 0\n"
+    ).body
+    assert isinstance(model, ast.Model) and model.name.id == "mlp"
+    assert [(item.name.id, len(item.shape), item.standin) for item in model.arguments] == [
+        ("xi", 1, None),
+        ("z", 0, None),
+    ]
+    result = model.body[-1]
+    assert isinstance(result, ast.Return) and isinstance(result.value, ast.Tuple) and len(result.value.items) == 2
+    assert isinstance(train, ast.Train) and train.model.id == "mlp"
+    assert [name.id for name in train.arrays] == ["xi", "y"] and train.alias is not None and train.alias.id == "wide"
+    rate, weights, per = train.body
+    assert isinstance(rate, ast.Field) and rate.indices is None
+    assert isinstance(weights, ast.Field) and weights.indices is not None and len(weights.indices) == 2
+    assert isinstance(per, ast.Per) and [name.id for name in per.names] == ["W", "v"]
+    assert [field.name.id for field in per.fields] == ["rate", "decay"]
+    assert per.span.text == "per W, v: rate = 1; decay = 0"
+    assert train.span.text.startswith("train mlp") and train.span.end == per.span.end
+
+
+def test_initial_values() -> None:
+    (initial,) = tree("scalar s = 2, g ~ N(0, 1), c[3] = 0").body
+    assert isinstance(initial, ast.Initial) and initial.kind == "scalar"
+    value, law, family = initial.items
+    assert isinstance(value.value, ast.Number) and value.value.value == 2 and value.law is None
+    assert law.law is not None and law.value is None
+    assert isinstance(family.value, ast.Number) and len(family.shape) == 1
+
+
+def test_fields_on_the_line_and_in_a_block_are_equal() -> None:
+    assert equal(tree("train m on x: a = 1; b[k] = 2"), tree("train m on x:\n  a = 1\n  b[k] = 2"))
+    assert equal(tree("train m on x:\n  per W: a = 1; b = 2"), tree("train m on x:\n  per W:\n    a = 1\n    b = 2"))
+    assert not equal(tree("train m on x: a = 1"), tree("train m on x: a[k] = 1"))
+    assert not equal(tree("train m on x: a = 1"), tree("train m on x as y: a = 1"))
+
+
+def test_a_pair_is_no_parenthesis() -> None:
+    (model,) = tree("model m(x): return (x)").body
+    assert isinstance(model, ast.Model) and isinstance(model.body[0], ast.Return)
+    assert isinstance(model.body[0].value, ast.Paren)
+
+
+def test_walks_reach_every_name() -> None:
+    program = tree(
+        "model a(b[c]): d = e; return (f, g)\ntrain h on i, j as k:\n  l[m] = n\n  per o, p: q = r(s=(t, u))"
+    )
+    found = [node.id for node in walk_nodes(program) if isinstance(node, ast.Name)]
+    assert "".join(found) == "abcdefghijklmnopqrstu"
 
 
 def test_empty_programs() -> None:
