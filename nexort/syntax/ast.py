@@ -144,7 +144,7 @@ class ListLiteral(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tuple(Node):
-    """`(p, q)`: several results of a model, the exponents of a parametrization (nowhere else: checked later)."""
+    """`(p, q)`: what a model returns, a field or a named argument (nowhere else: places.py)."""
 
     items: tuple[Expr, ...]
 
