@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nexort.api import (
         CheckReport,
+        CompareOptions,
+        CompareOutput,
+        CompareResults,
         Interrupted,
         LimitOptions,
         LimitOutput,
@@ -31,6 +34,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",
+    "CompareOptions",
+    "CompareOutput",
+    "CompareResults",
     "Interrupted",
     "LimitOptions",
     "LimitOutput",

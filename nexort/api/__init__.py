@@ -9,17 +9,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nexort.api.options import CheckOptions, LimitOptions, RunOptions, refuse_unbuilt
+from nexort.api.options import (
+    RESULTS_FOLDER,
+    CheckOptions,
+    CompareOptions,
+    LimitOptions,
+    RunOptions,
+    refuse_unbuilt,
+)
 
 if TYPE_CHECKING:
     from nexort.api.check import CheckReport
+    from nexort.api.compared import CompareOutput, CompareResults
     from nexort.api.files import check_writable, read_source, write_text
+    from nexort.api.plots import check_plot, draw_comparison
     from nexort.api.program import Interrupted, Program, compile, load, load_source
     from nexort.api.results import LimitOutput, LimitResults, Results, RunOutput, RunResults
 
 __all__ = [
+    "RESULTS_FOLDER",
     "CheckOptions",
     "CheckReport",
+    "CompareOptions",
+    "CompareOutput",
+    "CompareResults",
     "Interrupted",
     "LimitOptions",
     "LimitOutput",
@@ -29,8 +42,10 @@ __all__ = [
     "RunOptions",
     "RunOutput",
     "RunResults",
+    "check_plot",
     "check_writable",
     "compile",
+    "draw_comparison",
     "load",
     "load_source",
     "read_source",
@@ -40,7 +55,9 @@ __all__ = [
 
 _MODULES = {
     "check": ("CheckReport",),
+    "compared": ("CompareOutput", "CompareResults"),
     "files": ("check_writable", "read_source", "write_text"),
+    "plots": ("check_plot", "draw_comparison"),
     "program": ("Interrupted", "Program", "compile", "load", "load_source"),
     "results": ("LimitOutput", "LimitResults", "Results", "RunOutput", "RunResults"),
 }

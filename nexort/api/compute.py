@@ -21,7 +21,7 @@ from nexort.errors import ComputationFault
 from nexort.graph import Graph, Output
 
 if TYPE_CHECKING:
-    from nexort.api.compare import CompareResults
+    from nexort.api.compared import CompareResults
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Progress = Callable[[int, int, float], None]

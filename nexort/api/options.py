@@ -30,6 +30,8 @@ def _choice(choices: Any, help: str) -> dict[str, Any]:
     return {"choices": get_args(choices), "help": help}
 
 
+RESULTS_FOLDER = "nexort-results"
+"""Where `compare` keeps finished trials, in the current directory."""
 SEED = _whole(0, "root of all random numbers")
 DTYPE = _choice(Dtype, "arithmetic")
 DEVICE = _choice(Device, "where to compute (gpu: not built yet)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, final
@@ -18,15 +18,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from nexort import elaborate, passes, syntax
 from nexort.api.check import CheckReport, build_report
-from nexort.api.compute import Interrupted, Progress, compute_limit, compute_run
+from nexort.api.compute import Interrupted, Progress, Trial, compute_limit, compute_run
 from nexort.api.files import read_source
-from nexort.api.options import CheckOptions, Device, Dtype, Init, LimitOptions, Method, RunOptions
+from nexort.api.options import (
+    RESULTS_FOLDER,
+    CheckOptions,
+    CompareOptions,
+    Device,
+    Dtype,
+    Init,
+    LimitOptions,
+    Method,
+    RunOptions,
+)
 from nexort.errors import DataFault, UsageFault
 from nexort.graph import Graph
 from nexort.source import Source
 from nexort.syntax import ast
 
 if TYPE_CHECKING:
+    from nexort.api.compared import CompareResults
     from nexort.api.results import LimitResults, RunResults
 
 __all__ = ["Interrupted", "Program", "compile", "load", "load_source"]
@@ -93,11 +104,63 @@ class Program:
         )
         return self.limit_with(options, progress)
 
-    def run_with(self, options: RunOptions, progress: Progress | None = None) -> RunResults:
-        return compute_run(self.graph, options, self._echo(options), self.name, progress)
+    def compare(
+        self,
+        widths: Iterable[int],
+        *,
+        trials: int = CompareOptions.trials,
+        samples: int = CompareOptions.samples,
+        replicates: int = CompareOptions.replicates,
+        seed: int = CompareOptions.seed,
+        init: Init = CompareOptions.init,
+        tol: float | None = CompareOptions.tol,
+        method: Method = CompareOptions.method,
+        dtype: Dtype = CompareOptions.dtype,
+        device: Device = CompareOptions.device,
+        results: str | os.PathLike[str] | None = RESULTS_FOLDER,
+        progress: Progress | None = None,
+    ) -> CompareResults:
+        """Trials at each width against the limit: gaps in standard errors, deviations and biases with their slopes.
+
+        Each output has `.limit`, `.runs[width]`, `.gap(width)`, `.gap_stderr(width)`, and by index `.deviation()` and
+        `.bias()`.  Finished trials are kept in the folder `results` (None: nowhere) and found there by the next call.
+        Raises as `run`.
+        """
+        options = CompareOptions(
+            widths=tuple(widths),
+            trials=trials,
+            samples=samples,
+            replicates=replicates,
+            seed=seed,
+            init=init,
+            tol=tol,
+            method=method,
+            dtype=dtype,
+            device=device,
+        )
+        return self.compare_with(options, None if results is None else os.fspath(results), progress)
+
+    def run_with(
+        self,
+        options: RunOptions,
+        progress: Progress | None = None,
+        keep: Callable[[Trial], Trial] | None = None,
+    ) -> RunResults:
+        """`keep` gives the trials a memory."""
+        return compute_run(self.graph, options, self._echo(options), self.name, progress, keep)
 
     def limit_with(self, options: LimitOptions, progress: Progress | None = None) -> LimitResults:
         return compute_limit(self.graph, options, self._echo(options), self.name, progress)
+
+    def compare_with(
+        self, options: CompareOptions, results: str | None = RESULTS_FOLDER, progress: Progress | None = None
+    ) -> CompareResults:
+        from nexort.api.compare import compute_comparison
+        from nexort.api.store import open_results
+
+        folder = None if results is None else open_results(results, self.tree, self.settings, self.arrays)
+        config = {**self._echo(options), "results": results}
+        return compute_comparison(self, options, config, folder, progress)
 
     def check(
         self,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar, final
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexort.api.files import write_npz
-from nexort.api.table import Column, text_table
+from nexort.api.table import Column, TableColumn, text_table
 from nexort.errors import suggest
 
 Array = NDArray[np.float64]
@@ -56,9 +56,9 @@ class RunOutput:
         """The JSON layout; an error that is not known is None."""
         is_spread_known = self.trials > 1
         return {
-            "mean": _plain(self.mean),
-            "std": _plain(self.std) if is_spread_known else None,
-            "stderr": _plain(self.stderr) if is_spread_known else None,
+            "mean": plain(self.mean),
+            "std": plain(self.std) if is_spread_known else None,
+            "stderr": plain(self.stderr) if is_spread_known else None,
             "trials": self.trials,
         }
 
@@ -88,9 +88,9 @@ class LimitOutput:
         """The JSON layout; an error that is not known is None."""
         is_spread_known = self.replicates > 1
         return {
-            "value": _plain(self.value),
-            "stderr": _plain(self.stderr) if is_spread_known else None,
-            "ci95": _plain(self.ci95) if is_spread_known else None,
+            "value": plain(self.value),
+            "stderr": plain(self.stderr) if is_spread_known else None,
+            "ci95": plain(self.ci95) if is_spread_known else None,
             "method": self.method,
         }
 
@@ -98,7 +98,15 @@ class LimitOutput:
         return (Column("limit", self.value, self.stderr), Column("95 % ±", self.ci95[1] - self.value))
 
 
-Out = TypeVar("Out", RunOutput, LimitOutput)
+class Output(Protocol):
+    """What a result holds by name."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+    def columns(self) -> Sequence[TableColumn]: ...
+
+
+Out = TypeVar("Out", bound=Output)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -213,7 +221,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _plain(array: Array) -> Any:
+def plain(array: Array) -> Any:
     """A number or nested lists, with None for what is not known."""
     plain = array.astype(object)
     plain[~np.isfinite(array)] = None

@@ -57,12 +57,15 @@ class Column:
         return format_estimate(value, root_mean_square(self.errors, index))
 
 
-def text_table(outputs: Mapping[str, Sequence[TableColumn]]) -> str:
-    """Columns of an output side by side, outputs below one another, under one line of titles."""
+def text_table(outputs: Mapping[str, Sequence[TableColumn]], *, has_totals: bool = False) -> str:
+    """Columns of an output side by side, outputs below one another, under one line of titles.
+
+    With `has_totals` a family has a row for all its elements even where each of them is listed.
+    """
     titles = next(([column.title for column in columns] for columns in outputs.values()), [])
     rows = [["output", *titles]]
     for name, columns in outputs.items():
-        rows.extend(_rows(name, columns))
+        rows.extend(_rows(name, columns, has_total=has_totals))
     return _aligned(rows)
 
 
@@ -98,12 +101,15 @@ def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
 
 
-def _rows(name: str, columns: Sequence[TableColumn]) -> Iterator[list[str]]:
+def _rows(name: str, columns: Sequence[TableColumn], *, has_total: bool) -> Iterator[list[str]]:
     shape = columns[0].shape
     if 0 in shape:
         yield [name, f"no elements, shape {list(shape)}"]
         return
-    for index in _indices(shape):
+    indices = list(_indices(shape))
+    if has_total and () not in indices and len(indices) > 1:
+        indices.append(())
+    for index in indices:
         if index is None:
             yield [GAP]
         else:

@@ -10,16 +10,17 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from nexort.api import CheckOptions, LimitOptions, RunOptions, refuse_unbuilt
+from nexort.api import CheckOptions, CompareOptions, LimitOptions, RunOptions, refuse_unbuilt
 from nexort.cli.progress import Progress, show_progress
 from nexort.cli.streams import write_error, write_result
 from nexort.errors import UsageFault
 
 if TYPE_CHECKING:
-    from nexort.api import LimitResults, Program, RunResults
+    from nexort.api import CompareResults, LimitResults, Program, RunResults
+
+    AnyResults = CompareResults | LimitResults | RunResults
 
 INSTEAD = {
-    "compare": "`nexort run` and `nexort limit` give the two sides",
     "derive": "`nexort lower` prints the core program",
     "graph": "`nexort lower` prints the core program",
 }
@@ -33,6 +34,17 @@ def run(arguments: Namespace) -> int:
 def limit(arguments: Namespace) -> int:
     options = LimitOptions(**_fields(LimitOptions, arguments))
     return _compute(arguments, "replicate", lambda program, progress: program.limit_with(options, progress))
+
+
+def compare(arguments: Namespace) -> int:
+    options = CompareOptions(**_fields(CompareOptions, arguments))
+    _check_plot(arguments)
+
+    def work(program: Program, progress: Progress | None) -> CompareResults:
+        _check_compare_names(arguments, options, program)
+        return program.compare_with(options, arguments.results, progress)
+
+    return _compute(arguments, "repetition", work)
 
 
 def check(arguments: Namespace) -> int:
@@ -84,10 +96,8 @@ def _diff(path: str, old: str, new: str) -> Iterable[str]:
     return (f"{line}\n" for line in lines)
 
 
-def _compute(
-    arguments: Namespace, noun: str, compute: Callable[[Program, Progress | None], RunResults | LimitResults]
-) -> int:
-    """The work of `run` and `limit`: what was finished is shown and written, also after Ctrl-C."""
+def _compute(arguments: Namespace, noun: str, compute: Callable[[Program, Progress | None], AnyResults]) -> int:
+    """The work of `run`, `limit` and `compare`: what was finished is shown and written, also after Ctrl-C."""
     from nexort.api import Interrupted
 
     _check_out(arguments)
@@ -105,9 +115,9 @@ def _compute(
     return 130 if is_interrupted else 0
 
 
-def _show(arguments: Namespace, results: RunResults | LimitResults) -> None:
-    """Table or JSON, then warnings, then the file: a disk that is full at the end does not cost the table."""
-    echo = {"json": arguments.json, "out": arguments.out, "quiet": arguments.quiet}
+def _show(arguments: Namespace, results: AnyResults) -> None:
+    """Table or JSON, then warnings, then the files: a disk that is full at the end does not cost the table."""
+    echo = {name: getattr(arguments, name) for name in ("json", "out", "quiet", "plot") if name in arguments}
     results = replace(results, config={**results.config, **echo})
     try:
         write_result(results.to_json() if arguments.json else results.table())
@@ -116,6 +126,10 @@ def _show(arguments: Namespace, results: RunResults | LimitResults) -> None:
             write_error(f"warning: {warning}")
         if arguments.out is not None:
             results.save_npz(arguments.out)
+        from nexort.api import CompareResults
+
+        if isinstance(results, CompareResults) and arguments.plot is not None:
+            results.plot(arguments.plot)
 
 
 def _load(arguments: Namespace) -> Program:
@@ -159,6 +173,26 @@ def _check_names(arguments: Namespace, noun: str, program: Program) -> None:
         raise UsageFault(
             f"--out: {taken[0]}_stderr would be two arrays, an output and the error of output {taken[0]}",
             hint="rename one with `output … as NAME`",
+        )
+
+
+def _check_plot(arguments: Namespace) -> None:
+    if arguments.plot is None:
+        return
+    from nexort.api import check_plot, check_writable
+
+    check_plot(arguments.plot)
+    check_writable(arguments.plot, [path for path in (arguments.program, arguments.data) if path is not None])
+
+
+def _check_compare_names(arguments: Namespace, options: CompareOptions, program: Program) -> None:
+    """`compare --out` adds NAME_stderr, NAME_std and NAME_widthN to every NAME."""
+    names = {output.name for output in program.graph.outputs}
+    endings = ("stderr", "std", *(f"width{width}" for width in options.widths))
+    taken = sorted(f"{name}_{ending}" for name in names for ending in endings if f"{name}_{ending}" in names)
+    if arguments.out is not None and taken:
+        raise UsageFault(
+            f"--out: {taken[0]} would be two arrays, one of them an output", hint="rename it with `output … as NAME`"
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from nexort import __version__
-from nexort.api import CheckOptions, LimitOptions, RunOptions
+from nexort.api import RESULTS_FOLDER, CheckOptions, CompareOptions, LimitOptions, RunOptions
 from nexort.cli import commands
 from nexort.errors import suggest
 
@@ -91,6 +91,22 @@ def _build_limit(parser: ArgumentParser) -> None:
     _add_result_flags(parser)
 
 
+def _build_compare(parser: ArgumentParser) -> None:
+    _add_program(parser)
+    for option in sorted(fields(CompareOptions), key=lambda option: option.name not in ("widths", "trials")):
+        _add_option(parser, option)
+    parser.add_argument("--plot", metavar="FILE.png", help="draw the outputs (needs matplotlib)")
+    folder = parser.add_mutually_exclusive_group()
+    folder.add_argument(
+        "--results",
+        metavar="DIR",
+        default=RESULTS_FOLDER,
+        help=f"keep finished trials there for the next call [{RESULTS_FOLDER}]",
+    )
+    folder.add_argument("--no-results", dest="results", action="store_const", const=None, help="keep no trials")
+    _add_result_flags(parser)
+
+
 def _build_check(parser: ArgumentParser) -> None:
     _add_program(parser)
     _add_options(parser, CheckOptions)
@@ -116,10 +132,16 @@ def _build_unbuilt(parser: ArgumentParser) -> None:
 _COMMANDS: tuple[tuple[str, str, str, Command, Callable[[ArgumentParser], None]], ...] = (
     ("run", "PROGRAM --width N [options]", "execute a program at width n", commands.run, _build_run),
     ("limit", "PROGRAM [options]", "compute its limit n → ∞ with error bars", commands.limit, _build_limit),
+    (
+        "compare",
+        "PROGRAM --widths N,N,... [options]",
+        "execute at several widths beside the limit",
+        commands.compare,
+        _build_compare,
+    ),
     ("check", "PROGRAM [options]", "check a program and estimate what it costs", commands.check, _build_check),
     ("lower", "PROGRAM [options]", "print the core program", commands.lower, _build_lower),
     ("fmt", "PROGRAM [PROGRAM ...] [options]", "format programs", commands.fmt, _build_fmt),
-    ("compare", "...", "runs against the limit (not built yet)", commands.refuse_command, _build_unbuilt),
     ("derive", "...", "kets and limits as formulas (not built yet)", commands.refuse_command, _build_unbuilt),
     ("graph", "...", "draw the dependency graph (not built yet)", commands.refuse_command, _build_unbuilt),
 )
@@ -159,6 +181,8 @@ def _add_option(parser: ArgumentParser, option: Field[Any]) -> None:
     }
     if "choices" in option.metadata:
         settings.update(choices=option.metadata["choices"])
+    elif "is_many" in option.metadata:
+        settings.update(metavar="N,N,...", type=_wholes)
     elif "minimum" in option.metadata:
         settings.update(metavar="N", type=_whole)
     else:
@@ -171,6 +195,10 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _wholes(text: str) -> tuple[int, ...]:
+    return tuple(_whole(part) for part in text.split(","))
 
 
 def _number(text: str) -> float:
