@@ -4,43 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Protocol, final, runtime_checkable
+from functools import cached_property
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nexort.api.beside import RandomLimit, decay_columns, mean_beside, mean_columns, spread_columns, std_stderr
 from nexort.api.deviations import (
     BIAS_SLOPE,
     DEVIATION_SLOPE,
     RESOLVED,
-    ROUNDINGS,
     Decay,
     measure_bias,
     measure_deviation,
 )
 from nexort.api.results import Array, LimitOutput, Results, RunOutput, count, plain
-from nexort.api.table import Column, Index, TableColumn, format_estimate, root_mean_square, text_table
+from nexort.api.table import Index, TableColumn, text_table
 
 MAX_SLICES = 1000
 """Leading indices with a decay of their own in the JSON; longer axes are pooled."""
-
-
-@runtime_checkable
-class RandomLimit(Protocol):
-    """A limit that is a distribution: its mean and spread over draws. `values` has shape (replicates, draws, …)."""
-
-    @property
-    def mean(self) -> Array: ...
-    @property
-    def std(self) -> Array: ...
-    @property
-    def stderr(self) -> Array: ...
-    @property
-    def draws(self) -> int: ...
-    @property
-    def values(self) -> Array: ...
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 @final
@@ -77,7 +60,7 @@ class CompareOutput:
 
         0 where the gap is one of rounding.
         """
-        return _mean_beside(self, width).gap_in_stderrs(index)
+        return mean_beside(self, width).gap_in_stderrs(index)
 
     @cached_property
     def has_bias(self) -> bool:
@@ -105,7 +88,7 @@ class CompareOutput:
         return measure(runs, _elements(self.limit.values, index), self.rounding)
 
     def columns(self) -> list[TableColumn]:
-        return _mean_columns(self)
+        return mean_columns(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON layout; what is not known is None."""
@@ -168,18 +151,18 @@ class CompareResults(Results[CompareOutput]):
         fixed = {name: output for name, output in self.outputs.items() if not output.is_random}
         random = {name: output for name, output in self.outputs.items() if output.is_random}
         sections = [
-            _section("mean ± standard error (gap to the limit in standard errors)", self.outputs, _mean_columns),
-            _section("standard deviation, of the limit's draws and of trials", random, _spread_columns),
+            _section("mean ± standard error (gap to the limit in standard errors)", self.outputs, mean_columns),
+            _section("standard deviation, of the limit's draws and of trials", random, spread_columns),
             _section(
                 f"rms deviation of single trials from the limit (slope {DEVIATION_SLOPE:g} by the Master Theorem)",
                 fixed,
-                lambda output: _decay_columns(output.deviation, output),
+                lambda output: decay_columns(output.deviation, output),
             ),
             _section(
                 f"bias, mean - limit, where it exceeds {RESOLVED:g} standard errors "
                 f"(slope {BIAS_SLOPE:g} where functions are smooth)",
                 {name: output for name, output in fixed.items() if output.has_bias},
-                lambda output: _decay_columns(output.bias, output),
+                lambda output: decay_columns(output.bias, output),
             ),
         ]
         noisy = [name for name, output in fixed.items() if not output.has_bias]
@@ -198,18 +181,6 @@ class CompareResults(Results[CompareOutput]):
         return f"compare: widths {sizes}; limit with {limit}; {work}"
 
 
-def std_stderr(values: Array) -> Array:
-    """Standard error of the standard deviation over the leading axis, by the jackknife; NaN with fewer than three."""
-    number = len(values)
-    if number < 3:
-        return np.full(values.shape[1:], np.nan)
-    squares = (values - values.mean(axis=0)) ** 2
-    without = (squares.sum(axis=0) - squares * number / (number - 1)) / (number - 2)
-    # rounding may leave a small negative number where all but one value agree
-    stds = np.sqrt(np.maximum(without, 0.0))
-    return np.asarray((number - 1) / np.sqrt(number) * stds.std(axis=0, ddof=1))
-
-
 def _elements(values: NDArray[np.float64], index: Index) -> Array:
     """The elements under an index in one axis: (repetitions, m)."""
     part = values[(slice(None), *index)]
@@ -223,96 +194,3 @@ def _section(
         return ""
     rows = {name: columns(output) for name, output in outputs.items()}
     return f"{title}\n{text_table(rows, has_totals=True)}"
-
-
-def _mean_columns(output: CompareOutput) -> list[TableColumn]:
-    return [
-        Column("limit", output.value, output.limit.stderr),
-        *(_mean_beside(output, width) for width in output.runs),
-    ]
-
-
-def _mean_beside(output: CompareOutput, width: int) -> _Beside:
-    run = output.runs[width]
-    return _Beside(width, run.mean, run.stderr, output.value, output.limit.stderr, output.rounding)
-
-
-def _spread_columns(output: CompareOutput) -> list[TableColumn]:
-    assert isinstance(output.limit, RandomLimit)
-    std, stderr = output.limit.std, output.spread_stderr
-    columns: list[TableColumn] = [Column("limit", std, stderr)]
-    for width, run in output.runs.items():
-        columns.append(_Beside(width, run.std, std_stderr(run.values), std, stderr, output.rounding))
-    return columns
-
-
-def _decay_columns(measure: Callable[[Index], Decay], output: CompareOutput) -> list[TableColumn]:
-    remembered = lru_cache(maxsize=None)(measure)
-    shape = output.value.shape
-    sizes = [_Size(width, shape, remembered) for width in output.runs]
-    return [*sizes, _SlopeColumn(shape, remembered)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Beside:
-    """A quantity at one width and, in brackets, its gap to the limit in standard errors."""
-
-    width: int
-    values: Array
-    errors: Array
-    limit: Array
-    limit_errors: Array
-    rounding: float
-
-    @property
-    def title(self) -> str:
-        return f"width {self.width}"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
-
-    def cell(self, index: Index) -> str:
-        estimate = format_estimate(root_mean_square(self.values, index), root_mean_square(self.errors, index))
-        gap = self.gap_in_stderrs(index)
-        has_sign = gap != 0 and len(index) == len(self.shape)
-        return f"{estimate} ({'?' if np.isnan(gap) else f'{gap:+.1f}' if has_sign else f'{gap:.1f}'})"
-
-    def gap_in_stderrs(self, index: Index) -> float:
-        gap = root_mean_square(self.values - self.limit, index)
-        largest = max(float(np.abs(array).max(initial=0.0)) for array in (self.values, self.limit))
-        if abs(gap) <= ROUNDINGS * self.rounding * largest:
-            return 0.0
-        error = root_mean_square(np.hypot(self.errors, self.limit_errors), index)
-        return gap / error if error else float(np.copysign(np.inf, gap))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Size:
-    """A deviation or bias at one width."""
-
-    width: int
-    shape: tuple[int, ...]
-    measure: Callable[[Index], Decay]
-
-    @property
-    def title(self) -> str:
-        return f"width {self.width}"
-
-    def cell(self, index: Index) -> str:
-        decay = self.measure(index)
-        size = decay.sizes[self.width]
-        return decay.notes[self.width] if size is None else format_estimate(size, decay.errors[self.width])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SlopeColumn:
-    """The slope of the sizes, or why there is none."""
-
-    shape: tuple[int, ...]
-    measure: Callable[[Index], Decay]
-    title: str = "slope"
-
-    def cell(self, index: Index) -> str:
-        slope = self.measure(index).slope
-        return slope.note if slope.value is None else format_estimate(slope.value, slope.stderr)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nexort.api.compared import CompareOutput, CompareResults, RandomLimit, std_stderr
+from nexort.api.beside import RandomLimit, std_stderr
+from nexort.api.compared import CompareOutput, CompareResults
 from nexort.api.deviations import BIAS_SLOPE, DEVIATION_SLOPE, Decay
 from nexort.api.results import Array
 from nexort.api.table import Index
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 INK, GRID, GUIDE = "#1a1a1a", "#e4e4e4", "#8c8c8c"
 DEVIATION, BIAS = "#0072b2", "#d55e00"
 """Blue and vermilion of Okabe and Ito, which the colour-blind tell apart."""
-PALEST, DARKEST = 0.86, 0.12
+PALEST, DARKEST = 0.88, 0.22
 """The part of viridis that is read on white: pale for the smallest width, dark for the largest."""
 CURVES = 4
 """Elements of a family that are drawn; more would hide one another."""
@@ -119,6 +120,9 @@ def _draw_means_by_index(axes: Axes, name: str, output: CompareOutput) -> None:
     for k, element in enumerate(elements):
         at = (slice(None), *element)
         axes.plot(x, output.value[at], style, color=INK, lw=1.5, label=None if k else "limit")
+        if not output.is_random:
+            half = np.nan_to_num(output.limit.stderr[at])
+            axes.fill_between(x, output.value[at] - half, output.value[at] + half, color=INK, alpha=0.2, lw=0)
         if isinstance(output.limit, RandomLimit):
             for side in (-1, 1):
                 axes.plot(x, output.value[at] + side * output.limit.std[at], ":", color=INK, lw=1)
@@ -144,12 +148,16 @@ def _choose_elements(value: Array) -> list[Index]:
 
 def _draw_decays(axes: Axes, name: str, output: CompareOutput) -> None:
     """rms deviation of single trials, and the bias where it is resolved, with their fits and the expected slopes."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator
+
     deviation, bias = output.deviation(), output.bias()
     widths = list(output.runs)
     _draw_decay(axes, deviation, DEVIATION, "o", "single trials")
     _draw_decay(axes, bias, BIAS, "s", "bias of the mean")
     if any(size is not None for decay in (deviation, bias) for size in decay.sizes.values()):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.legend(frameon=False, fontsize=8)
     else:
         axes.text(0.5, 0.5, "no deviation from the limit", ha="center", transform=axes.transAxes)
@@ -179,7 +187,7 @@ def _draw_decay(axes: Axes, decay: Decay, color: str, marker: str, what: str) ->
     axes.plot(ends, np.exp(height + slope.value * (np.log(ends) - centre)), color=color, lw=1.2)
     guide = np.exp(height + slope.expected * (np.log(ends) - centre))
     expected = {DEVIATION_SLOPE: "−1/2", BIAS_SLOPE: "−1"}[slope.expected]
-    axes.plot(ends, guide, color=GUIDE, lw=1.2, ls="--" if marker == "o" else ":", label=f"slope {expected}", zorder=1)
+    axes.plot(ends, guide, color=GUIDE, lw=1.2, ls="--" if marker == "o" else ":", label=f"slope {expected}", zorder=3)
 
 
 def _draw_spreads(axes: Axes, name: str, output: CompareOutput) -> None:
