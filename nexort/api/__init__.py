@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from nexort.api.check import CheckReport
     from nexort.api.compared import CompareOutput, CompareResults
     from nexort.api.files import check_writable, read_source, write_text
+    from nexort.api.given import read_given
     from nexort.api.plots import check_plot, draw_comparison
     from nexort.api.program import Interrupted, Program, compile, load, load_source
-    from nexort.api.results import LimitOutput, LimitResults, Results, RunOutput, RunResults
+    from nexort.api.results import LimitOutput, LimitResults, RandomLimitOutput, Results, RunOutput, RunResults
 
 __all__ = [
     "RESULTS_FOLDER",
@@ -38,6 +39,7 @@ __all__ = [
     "LimitOutput",
     "LimitResults",
     "Program",
+    "RandomLimitOutput",
     "Results",
     "RunOptions",
     "RunOutput",
@@ -48,6 +50,7 @@ __all__ = [
     "draw_comparison",
     "load",
     "load_source",
+    "read_given",
     "read_source",
     "refuse_unbuilt",
     "write_text",
@@ -56,10 +59,11 @@ __all__ = [
 _MODULES = {
     "check": ("CheckReport",),
     "compared": ("CompareOutput", "CompareResults"),
+    "given": ("read_given",),
     "files": ("check_writable", "read_source", "write_text"),
     "plots": ("check_plot", "draw_comparison"),
     "program": ("Interrupted", "Program", "compile", "load", "load_source"),
-    "results": ("LimitOutput", "LimitResults", "Results", "RunOutput", "RunResults"),
+    "results": ("LimitOutput", "LimitResults", "RandomLimitOutput", "Results", "RunOutput", "RunResults"),
 }
 
 

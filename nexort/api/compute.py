@@ -7,7 +7,7 @@ fewer repetitions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexort.api.options import LimitOptions, RunOptions
-from nexort.api.results import LimitOutput, LimitResults, RunOutput, RunResults, count
+from nexort.api.results import LimitOutput, LimitResults, RandomLimitOutput, RunOutput, RunResults, count
 from nexort.errors import ComputationFault
 from nexort.graph import Graph, Output
 
 if TYPE_CHECKING:
     from nexort.api.compared import CompareResults
+    from nexort.limit import LimitRun
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Progress = Callable[[int, int, float], None]
@@ -71,7 +72,7 @@ def compute_run(
             config=config,
             outputs={output.name: RunOutput(values=work.stack(output.name)) for output in graph.outputs},
             seconds=work.seconds,
-            warnings=work.warnings,
+            warnings=(*graph.notes, *work.warnings),
         ),
     )
 
@@ -90,27 +91,57 @@ def _trials(graph: Graph, options: RunOptions) -> Trial:
 def compute_limit(
     graph: Graph, options: LimitOptions, config: Mapping[str, Any], name: str, progress: Progress | None
 ) -> LimitResults:
-    """Independent replicates of the sampled limit."""
+    """Independent replicates of the sampled limit; in each, draws of what stays random."""
     from nexort.limit import LimitRun
 
     run = LimitRun(graph, samples=options.samples, seed=options.seed, dtype=options.dtype)
-    work = _repeat(graph, run.replicate, options.replicates, LimitResults.repeat, progress)
+    work = _repeat(graph, _replicates(graph, run, options.draws), options.replicates, LimitResults.repeat, progress)
     return _finish(
         work,
         lambda: LimitResults(
             program=name,
             config=config,
-            outputs={output.name: _limit_output(work, output.name, options.samples) for output in graph.outputs},
+            outputs={output.name: _limit_output(work.stack(output.name), output.name, run) for output in graph.outputs},
             seconds=work.seconds,
-            warnings=(*work.warnings, *run.warnings),
+            warnings=(*graph.notes, *work.warnings, *_spread_warnings(run, options.draws), *run.warnings),
         ),
     )
 
 
-def _limit_output(work: _Work, name: str, samples: int) -> LimitOutput:
-    from nexort.limit import estimate_limit
+def _replicates(graph: Graph, run: LimitRun, draws: int) -> Trial:
+    """The outputs of a replicate, those that stay random with a leading axis of draws."""
+    if not run.random_outputs:
+        return run.replicate
 
-    found = estimate_limit(work.stack(name), samples)
+    def replicate(k: int, steps: Steps | None) -> Arrays:
+        found: list[Arrays] = []
+        for j, arrays in enumerate(run.draws(k, range(draws), steps)):
+            verify_finite(graph.outputs, arrays, f"draw {j} of replicate {k}")
+            found.append(arrays)
+        drawn = {name: np.stack([arrays[name] for arrays in found]) for name in run.random_outputs}
+        return {**found[0], **drawn}
+
+    return replicate
+
+
+def _spread_warnings(run: LimitRun, draws: int) -> Iterator[str]:
+    if run.random_outputs and draws == 1:
+        yield "one draw of a random limit has no spread: use --draws 2 or more"
+
+
+def _limit_output(values: NDArray[np.float64], name: str, run: LimitRun) -> LimitOutput | RandomLimitOutput:
+    from nexort.limit import estimate_limit, estimate_random_limit
+
+    if name in run.random_outputs:
+        law = estimate_random_limit(values)
+        return RandomLimitOutput(
+            mean=np.asarray(law.mean),
+            std=np.asarray(law.std),
+            stderr=np.asarray(law.stderr),
+            method=law.method,
+            values=law.by_draw,
+        )
+    found = estimate_limit(values, run.samples)
     return LimitOutput(
         value=np.asarray(found.value),
         stderr=np.asarray(found.stderr),

@@ -73,6 +73,7 @@ class LimitOptions(_Options):
 
     samples: int = field(default=4096, metadata=_whole(2, "samples of each ket"))
     replicates: int = field(default=8, metadata=_whole(1, "independent repetitions, for the standard error"))
+    draws: int = field(default=64, metadata=_whole(1, "draws in each replicate, where the limit is random"))
     seed: int = field(default=0, metadata=SEED)
     tol: float | None = field(
         default=None, metadata={"help": "work until every standard error is below it (not built yet)"}

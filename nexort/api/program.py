@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, final
 from unicodedata import normalize
@@ -63,6 +64,16 @@ class Program:
     def name(self) -> str:
         return self.source.name
 
+    @cached_property
+    def limit_graph(self) -> Graph:
+        """The program whose kets are the limit: the same but for `train`. Made at first use, when it may raise."""
+        is_trained = any(isinstance(statement, ast.Train) for statement in self.tree.body)
+        return self._graph_of_limit({}) if is_trained else self.graph
+
+    def _graph_of_limit(self, given: Mapping[str, ArrayLike]) -> Graph:
+        named = {normalize("NFKC", name): array for name, array in given.items()}
+        return elaborate.elaborate(self.tree, settings=self.settings, data=self.arrays, given=named, meaning="limit")
+
     def run(
         self,
         width: int,
@@ -88,21 +99,32 @@ class Program:
         samples: int = LimitOptions.samples,
         *,
         replicates: int = LimitOptions.replicates,
+        draws: int = LimitOptions.draws,
         seed: int = LimitOptions.seed,
         tol: float | None = LimitOptions.tol,
         method: Method = LimitOptions.method,
         dtype: Dtype = LimitOptions.dtype,
         device: Device = LimitOptions.device,
+        given: Mapping[str, ArrayLike] | None = None,
         progress: Progress | None = None,
     ) -> LimitResults:
         """The limit n → ∞ of every output, by the Master Theorem (TP4b Theorem 2.6.10).
 
-        Each output has `.value`, `.stderr` (of the output's shape), `.ci95` (2, …) and `.method`.  Raises as `run`.
+        Each output has `.value`, `.stderr` (of the output's shape), `.ci95` (2, …) and `.method`.  One whose limit is
+        random has `.mean`, `.std`, `.stderr` and `.values` (replicates, draws, …) in place of a value.  `given` are
+        values of what starts at random, by name: the limit of that one trajectory.  Raises as `run`.
         """
         options = LimitOptions(
-            samples=samples, replicates=replicates, seed=seed, tol=tol, method=method, dtype=dtype, device=device
+            samples=samples,
+            replicates=replicates,
+            draws=draws,
+            seed=seed,
+            tol=tol,
+            method=method,
+            dtype=dtype,
+            device=device,
         )
-        return self.limit_with(options, progress)
+        return self.limit_with(options, progress, given)
 
     def compare(
         self,
@@ -111,6 +133,7 @@ class Program:
         trials: int = CompareOptions.trials,
         samples: int = CompareOptions.samples,
         replicates: int = CompareOptions.replicates,
+        draws: int = CompareOptions.draws,
         seed: int = CompareOptions.seed,
         init: Init = CompareOptions.init,
         tol: float | None = CompareOptions.tol,
@@ -131,6 +154,7 @@ class Program:
             trials=trials,
             samples=samples,
             replicates=replicates,
+            draws=draws,
             seed=seed,
             init=init,
             tol=tol,
@@ -149,8 +173,15 @@ class Program:
         """`keep` gives the trials a memory."""
         return compute_run(self.graph, options, self._echo(options), self.name, progress, keep)
 
-    def limit_with(self, options: LimitOptions, progress: Progress | None = None) -> LimitResults:
-        return compute_limit(self.graph, options, self._echo(options), self.name, progress)
+    def limit_with(
+        self,
+        options: LimitOptions,
+        progress: Progress | None = None,
+        given: Mapping[str, ArrayLike] | None = None,
+    ) -> LimitResults:
+        graph = self._graph_of_limit(given) if given else self.limit_graph
+        config = {**self._echo(options), "given": list(given or ())}
+        return compute_limit(graph, options, config, self.name, progress)
 
     def compare_with(
         self, options: CompareOptions, results: str | None = RESULTS_FOLDER, progress: Progress | None = None

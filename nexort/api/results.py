@@ -98,6 +98,46 @@ class LimitOutput:
         return (Column("limit", self.value, self.stderr), Column("95 % ±", self.ci95[1] - self.value))
 
 
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RandomLimitOutput:
+    """One output of `limit` that stays random as n → ∞: its law, over draws in each replicate.
+
+    `std` is NaN with one draw, `stderr` with one draw or one replicate.
+    """
+
+    mean: Array
+    std: Array
+    """Standard deviation of the law, not of `mean`."""
+    stderr: Array
+    """Standard error of `mean`."""
+    method: str
+    values: Array
+    """Shape (replicates, draws, …)."""
+
+    @property
+    def replicates(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def draws(self) -> int:
+        """In each replicate."""
+        return self.values.shape[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON layout; what is not known is None."""
+        return {
+            "mean": plain(self.mean),
+            "std": plain(self.std) if self.draws > 1 else None,
+            "stderr": plain(self.stderr) if self.draws > 1 and self.replicates > 1 else None,
+            "draws": self.draws,
+            "method": self.method,
+        }
+
+    def columns(self) -> tuple[Column, ...]:
+        return (Column("mean", self.mean, self.stderr), Column("std", self.std))
+
+
 class Output(Protocol):
     """What a result holds by name."""
 
@@ -196,25 +236,41 @@ class RunResults(Results[RunOutput]):
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LimitResults(Results[LimitOutput]):
+class LimitResults(Results[LimitOutput | RandomLimitOutput]):
     """What `Program.limit` computed."""
 
     mode: ClassVar[str] = "limit"
     repeat: ClassVar[str] = "replicate"
 
     def arrays(self) -> dict[str, Array]:
-        """NAME and NAME_stderr, each of the output's shape."""
+        """NAME and NAME_stderr, each of the output's shape.
+
+        Of a random limit NAME is the mean; NAME_std and NAME_draws, of shape (replicates, draws, …), come with it.
+        """
         arrays: dict[str, Array] = {}
         for name, output in self.outputs.items():
-            arrays[name] = output.value
+            is_random = isinstance(output, RandomLimitOutput)
+            arrays[name] = output.mean if is_random else output.value
             arrays[f"{name}_stderr"] = output.stderr
+            if is_random:
+                arrays |= {f"{name}_std": output.std, f"{name}_draws": output.values}
         return arrays
+
+    def table(self) -> str:
+        """Outputs that are numbers in the limit, then those that stay random."""
+        random = {name: x.columns() for name, x in self.outputs.items() if isinstance(x, RandomLimitOutput)}
+        fixed = {name: x.columns() for name, x in self.outputs.items() if name not in random}
+        tables = [text_table(rows) for rows in (fixed, random) if rows] or [text_table({})]
+        return "\n".join([*tables, self.summary()])
 
     def summary(self) -> str:
         replicates = max((output.replicates for output in self.outputs.values()), default=0)
-        size = f"{self.config['samples']} samples, {count(replicates, self.repeat)}"
+        draws = [output.draws for output in self.outputs.values() if isinstance(output, RandomLimitOutput)]
+        sizes = [f"{self.config['samples']} samples", count(replicates, self.repeat)]
+        sizes += [f"{count(max(draws), 'draw')} each"] if draws else []
         methods = " and ".join(sorted({output.method for output in self.outputs.values()}))
-        return f"limit by {methods}: {size}, seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"
+        work = f"seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"
+        return f"limit by {methods}: {', '.join(sizes)}, {work}"
 
 
 def count(number: int, noun: str) -> str:

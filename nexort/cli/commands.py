@@ -33,7 +33,13 @@ def run(arguments: Namespace) -> int:
 
 def limit(arguments: Namespace) -> int:
     options = LimitOptions(**_fields(LimitOptions, arguments))
-    return _compute(arguments, "replicate", lambda program, progress: program.limit_with(options, progress))
+
+    def compute(program: Program, progress: Progress | None) -> LimitResults:
+        from nexort.api import read_given
+
+        return program.limit_with(options, progress, read_given(arguments.given))
+
+    return _compute(arguments, "replicate", compute)
 
 
 def compare(arguments: Namespace) -> int:
@@ -117,7 +123,7 @@ def _compute(arguments: Namespace, noun: str, compute: Callable[[Program, Progre
 
 def _show(arguments: Namespace, results: AnyResults) -> None:
     """Table or JSON, then warnings, then the files: a disk that is full at the end does not cost the table."""
-    echo = {name: getattr(arguments, name) for name in ("json", "out", "quiet", "plot") if name in arguments}
+    echo = {name: getattr(arguments, name) for name in ("json", "out", "quiet", "plot", "given") if name in arguments}
     results = replace(results, config={**results.config, **echo})
     try:
         write_result(results.to_json() if arguments.json else results.table())
@@ -166,12 +172,17 @@ def _check_out(arguments: Namespace) -> None:
 
 
 def _check_names(arguments: Namespace, noun: str, program: Program) -> None:
-    """`limit --out` adds NAME_stderr to every NAME."""
-    names = {output.name for output in program.graph.outputs}
-    taken = sorted(name for name in names if f"{name}_stderr" in names)
-    if arguments.out is not None and noun == "replicate" and taken:
+    """`limit --out` adds NAME_stderr to every NAME, and NAME_std and NAME_draws where the limit is random."""
+    if arguments.out is None or noun != "replicate":
+        return
+    graph = program.limit_graph
+    names = {output.name for output in graph.outputs}
+    added = {"stderr": "the error", **({"std": "the spread", "draws": "the draws"} if graph.is_random else {})}
+    taken = sorted((name, ending) for name in names for ending in added if f"{name}_{ending}" in names)
+    if taken:
+        name, ending = taken[0]
         raise UsageFault(
-            f"--out: {taken[0]}_stderr would be two arrays, an output and the error of output {taken[0]}",
+            f"--out: {name}_{ending} would be two arrays, an output and {added[ending]} of output {name}",
             hint="rename one with `output … as NAME`",
         )
 

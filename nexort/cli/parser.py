@@ -87,6 +87,13 @@ def _build_run(parser: ArgumentParser) -> None:
 
 def _build_limit(parser: ArgumentParser) -> None:
     _add_program(parser)
+    parser.add_argument(
+        "--given",
+        metavar="NAME=FILE.npz",
+        action="append",
+        default=[],
+        help="the value of what starts at random (repeatable)",
+    )
     _add_options(parser, LimitOptions)
     _add_result_flags(parser)
 

@@ -2,15 +2,17 @@
 
 from nexort.limit.backend import LimitRun
 from nexort.limit.estimate import LimitEstimate, SideBound, SpaceBound
-from nexort.limit.stats import Estimate, estimate_limit
+from nexort.limit.stats import Estimate, RandomEstimate, estimate_limit, estimate_random_limit
 from nexort.limit.width import check_width_limits
 
 __all__ = [
     "Estimate",
     "LimitEstimate",
     "LimitRun",
+    "RandomEstimate",
     "SideBound",
     "SpaceBound",
     "check_width_limits",
     "estimate_limit",
+    "estimate_random_limit",
 ]

@@ -3,6 +3,11 @@
 With R replicates of mean m and sample variance s² (divided by R − 1), the standard error is √(s²/R) and the 95 %
 interval m ± t_{0.975, R−1} √(s²/R).  Student's t, since with 8 replicates ±1.96 standard errors cover 91 % only.
 The error that all replicates share, of order (columns)/N, is not in it.
+
+A random limit is drawn J times in each of R replicates: x_kj = μ + A_k + B_j + C_kj, with A the error of a replicate, B
+what draw j means in all of them (random scalars), C the rest (fluctuations are drawn anew in each).  Its law has
+standard deviation √(σ_B² + σ_C²), the mean over draws and replicates the standard error
+√(σ_A²/R + σ_B²/J + σ_C²/(R J)): both from the mean squares of the two-way layout.
 """
 
 from __future__ import annotations
@@ -33,6 +38,38 @@ class Estimate:
     method: str = PARTICLES
     by_replicate: Array = field(repr=False)
     """(replicates, *shape)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RandomEstimate:
+    """The law of one output whose limit is random: arrays of the output's shape.
+
+    `std` is NaN with one draw, `stderr` (of the mean) with one draw or one replicate.
+    """
+
+    mean: Array
+    std: Array
+    stderr: Array
+    method: str = PARTICLES
+    by_draw: Array = field(repr=False)
+    """(replicates, draws, *shape)."""
+
+
+def estimate_random_limit(values: Sequence[Array] | Array) -> RandomEstimate:
+    """The law of one output from its values (replicates, draws, *shape)."""
+    x: np.ndarray[Any, Any] = np.asarray(values, np.float64)
+    R, J = x.shape[:2]
+    by_replicate, by_draw, mean = x.mean(axis=1), x.mean(axis=0), x.mean(axis=(0, 1))
+    unknown = np.full(mean.shape, np.nan)
+    std = np.sqrt(x.var(axis=1, ddof=1).mean(axis=0)) if J > 1 else unknown
+    stderr = unknown
+    if R > 1 and J > 1:
+        rest = x - by_replicate[:, None] - by_draw + mean
+        from_rest = np.square(rest).sum(axis=(0, 1)) / ((R - 1) * (J - 1) * R * J)
+        # the mean squares of B and C are one where no draw means the same in two replicates
+        from_draws = np.maximum(by_draw.var(axis=0, ddof=1) / J - from_rest, 0)
+        stderr = np.sqrt(by_replicate.var(axis=0, ddof=1) / R + from_draws)
+    return RandomEstimate(mean=mean, std=std, stderr=stderr, by_draw=x)
 
 
 def estimate_limit(replicates: Sequence[Array] | Array, samples: int) -> Estimate:
