@@ -66,6 +66,17 @@ def degree(
     return None
 
 
+def value_at(tree: ast.Optimizer, arguments: Mapping[str, float | None], gradient: float) -> float | None:
+    """What an optimizer without memory returns for the gradient `gradient`; None where that is not found here."""
+    body = _Body(names={"g": Size(ZERO, gradient), "step": NUMBER}, functions={})
+    for binding in tree.arguments:
+        name = binding.name.id
+        default = NUMBER if binding.value is None else body.size(binding.value)
+        body.names[name] = Size(ZERO, arguments[name]) if name in arguments else default
+    body.run(tree.body)
+    return body.returned[0].number if len(body.returned) == 1 else None
+
+
 def normalized_degree(found: Fraction | None, rule: str) -> Fraction | None:
     """Of Q after `normalize`: Q/R and Q S/R have degree 0, Q min(1, theta/R) only if Q has it, Q/S that of Q."""
     if found is None or rule in ("none", "weight"):
@@ -220,6 +231,9 @@ class _Body:
             condition = condition.body
         if not isinstance(condition, ast.Compare) or len(tree.arguments) != 3:
             return MIXED
+        chosen = self._truth(condition)
+        if chosen is not None:
+            return self.size(tree.arguments[1 if chosen else 2])
         sides = [self.size(part) for part in (condition.first, *(part for _, part in condition.rest))]
         if total(sides).degree is None:
             return MIXED
