@@ -14,11 +14,13 @@ from nexort.elaborate.imports import find_import
 from nexort.elaborate.outputs import Outputs, name_unnamed
 from nexort.elaborate.starts import Starts
 from nexort.elaborate.statements import Unroller
+from nexort.elaborate.unrolling import Meaning
 from nexort.errors import FaultGroup, NexortError, UsageFault, suggest
 from nexort.graph import Graph, build_graph, collector_paused
 from nexort.syntax import ast
+from nexort.training import Classification
 
-__all__ = ["elaborate", "find_import", "load_data"]
+__all__ = ["classify", "elaborate", "find_import", "load_data"]
 
 DEEP = 20_000
 
@@ -30,25 +32,56 @@ def elaborate(
     settings: Mapping[str, int | float] | None = None,
     data: Mapping[str, object] | None = None,
     given: Mapping[str, object] | None = None,
+    meaning: Meaning = "finite",
 ) -> Graph:
     """The graph of a program. `settings` override `param`s, `data` replaces the stand-ins that it has keys for.
 
     `given` are values of what starts at random: a scalar, or an output of which the limit is random.
+    `meaning` decides what `train` stands for: the network at width n, or its infinite-width limit; a program without
+    `train` has one graph for both.
 
     Raises the NexortError of the program, or a FaultGroup of several; UsageFault for a setting of an unknown name.
     """
-    settings = dict(settings or {})
-    outputs, starts = Outputs(name_unnamed(program)), Starts(dict(given or {}))
-    unroller = Unroller(settings=settings, given=dict(data or {}), outputs=outputs, starts=starts)
+    unroller = _unroll(program, settings, data, given, meaning)
+    finished = unroller.outputs.finish()
+    _check_settings(unroller)
+    unroller.starts.check_names()
+    return build_graph(finished, unroller.notes)
+
+
+@collector_paused()
+def classify(
+    program: ast.Program, *, settings: Mapping[str, int | float] | None = None, data: Mapping[str, object] | None = None
+) -> dict[str, Classification]:
+    """The verdict on the parametrization of each `train` statement, by its name or that of its model.
+
+    Raises as `elaborate`.
+    """
+    unroller = _unroll(program, settings, data, None, "classify")
+    _check_settings(unroller)
+    return unroller.classifications
+
+
+def _unroll(
+    program: ast.Program,
+    settings: Mapping[str, int | float] | None,
+    data: Mapping[str, object] | None,
+    given: Mapping[str, object] | None,
+    meaning: Meaning,
+) -> Unroller:
+    unroller = Unroller(
+        settings=dict(settings or {}),
+        given=dict(data or {}),
+        outputs=Outputs(name_unnamed(program)),
+        starts=Starts(dict(given or {})),
+        meaning=meaning,
+    )
     with deep_recursion():
         unroller.block(program.body)
     if unroller.faults:
         faults = sorted(unroller.faults.values(), key=lambda fault: _place(fault, program))
         raise faults[0] if len(faults) == 1 else FaultGroup(faults)
-    finished = outputs.finish()
-    _check_settings(settings, unroller)
-    starts.check_names()
-    return build_graph(finished)
+    return unroller
 
 
 def _place(fault: NexortError, program: ast.Program) -> tuple[bool, int]:
@@ -57,8 +90,8 @@ def _place(fault: NexortError, program: ast.Program) -> tuple[bool, int]:
     return (True, 0) if span is None else (span.source is not program.source, span.start)
 
 
-def _check_settings(settings: Mapping[str, int | float], unroller: Unroller) -> None:
-    for name in settings:
+def _check_settings(unroller: Unroller) -> None:
+    for name in unroller.settings:
         if name not in unroller.params:
             known = ", ".join(unroller.params) or "none"
             hint = suggest(name, unroller.params) or f"the program's params: {known}"

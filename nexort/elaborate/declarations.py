@@ -10,7 +10,7 @@ from nexort.elaborate.families import Region, Variable
 from nexort.elaborate.functions import Body
 from nexort.elaborate.imports import find_import, parse_import
 from nexort.elaborate.optimizers import check_optimizer
-from nexort.elaborate.scope import Array, Constant, Function, Rule, check_bindable
+from nexort.elaborate.scope import Array, Constant, Function, Network, Rule, check_bindable
 from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.values import Width, check_finite
 from nexort.errors import DataFault, NameFault, NexortError, SyntaxFault, TypeFault
@@ -18,11 +18,12 @@ from nexort.graph import InitialMatrix, InitialScalar, InitialVector, Node, Type
 from nexort.graph.terms import data
 from nexort.symbolic import limit_at_infinity, width_symbol
 from nexort.syntax import ast
+from nexort.training import Model
 
 InitialKind = Literal["scalar", "vector", "matrix"]
 MATRIX_LAW = "the entries of a matrix are N(0, c/n): write ~ N(0, 2/n)"
 
-Declaration = ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Import
+Declaration = ast.Param | ast.Data | ast.Def | ast.Optimizer | ast.Model | ast.Import
 
 
 def declare(unroller: Unrolling, tree: Declaration) -> None:
@@ -46,6 +47,10 @@ def declare(unroller: Unrolling, tree: Declaration) -> None:
         case ast.Optimizer():
             check_optimizer(tree)
             unroller.scope.declare(tree.name, Rule(tree, unroller.scope, tree.name.span))
+        case ast.Model():
+            model = Model(tree)
+            model.check()
+            unroller.scope.declare(tree.name, Network(model, tree.name.span))
         case ast.Import():
             _import(unroller, tree)
 
@@ -148,11 +153,16 @@ def _initial_scalar(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int
         )
     mean, variance = _law(unroller, item, "a scalar")
     if variance > 0 and not unroller.passes:
-        given = unroller.starts.take(name, shape, item.span)
+        given = unroller.starts.take(unroller.start_prefix + name, shape, item.span)
         if given is not None:
             return data(name, given, item.span)
     return InitialScalar(
-        type=Type(shape), name=name, mean=mean, variance=variance, span=item.span, passes=unroller.passes
+        type=Type(shape),
+        name=unroller.prefix + name,
+        mean=mean,
+        variance=variance,
+        span=item.span,
+        passes=unroller.passes,
     )
 
 
@@ -160,7 +170,7 @@ def _initial_vector(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int
     mean, variance = _law(unroller, item, "a vector")
     return InitialVector(
         type=Type(shape, 1),
-        name=item.name.id,
+        name=unroller.prefix + item.name.id,
         mean=mean,
         variance=variance,
         span=item.span,
@@ -171,7 +181,7 @@ def _initial_vector(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int
 def _initial_matrix(unroller: Unrolling, item: ast.InitialItem, shape: tuple[int, ...]) -> Node:
     return InitialMatrix(
         type=Type(shape, 2, is_operator=True),
-        name=item.name.id,
+        name=unroller.prefix + item.name.id,
         variance=_matrix_variance(unroller, item),
         span=item.span,
         passes=unroller.passes,

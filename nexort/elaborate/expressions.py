@@ -60,6 +60,9 @@ class Evaluator(Evaluation):
             case ast.Compare() | ast.Logical():
                 hint = "comparisons stand in if conditions and in where(x > 0, a, b)"
                 raise TypeFault("a comparison is not a value", tree.span, hint=hint)
+            case ast.Tuple():
+                hint = "several values stand behind a model's return, and in abcd(matrix=(a, b, c, d))"
+                raise TypeFault("a pair is not a value", tree.span, hint=hint)
             case ast.ListLiteral():
                 raise TypeFault(
                     "a list stands in a data declaration only", tree.span, hint="declare it: data y[3] = [1, 2, 3]"

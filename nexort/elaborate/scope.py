@@ -13,6 +13,7 @@ from nexort.graph.nodes import Data
 from nexort.source import Span
 from nexort.symbolic import FUNCTIONS, Fn
 from nexort.syntax import ast
+from nexort.training import Model
 
 REDUCTIONS = frozenset({"avg", "sum", "mean"})
 BUILTINS = frozenset({"n", "pi", "grad", "stop", "rms", "row_mean", "col_mean", *REDUCTIONS, *FUNCTIONS})
@@ -53,6 +54,14 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A `model`."""
+
+    model: Model
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Poison:
     """A name whose definition is wrong; using it gives no further message."""
 
@@ -67,13 +76,14 @@ class Local:
     span: Span
 
 
-Entry = Constant | Array | Function | Rule | Variable | Poison | Local
+Entry = Constant | Array | Function | Rule | Network | Variable | Poison | Local
 
 WORDS: Mapping[type, str] = {
     Constant: "a number",
     Array: "a data array",
     Function: "a function",
     Rule: "an optimizer",
+    Network: "a model",
     Variable: "a variable",
     Local: "a value",
     Poison: "a name",

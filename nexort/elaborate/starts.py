@@ -21,6 +21,9 @@ from nexort.graph.terms import Term, arrange, union
 from nexort.source import Span
 from nexort.syntax import ast
 
+ANY = -1
+"""A length that is not checked here."""
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -52,7 +55,7 @@ def _checked(name: str, given: object, shape: tuple[int, ...], span: Span) -> Ar
         raise DataFault(f"what is given for '{name}' is ragged", span, hint="give a rectangular array") from None
     if array.dtype.kind not in "fiub":
         raise DataFault(f"what is given for '{name}' has entries of type {array.dtype}", span, hint="give real numbers")
-    if array.shape != shape:
+    if len(array.shape) != len(shape) or any(a != b for a, b in zip(array.shape, shape, strict=True) if b != ANY):
         raise DataFault(
             f"what is given for '{name}' has shape {array.shape}, and it has shape {shape} in the program",
             span,

@@ -18,6 +18,7 @@ from nexort.elaborate.evaluation import Evaluation
 from nexort.elaborate.expressions import Evaluator
 from nexort.elaborate.naming import add_output
 from nexort.elaborate.scope import BUILTINS, Constant, Poison, check_bindable
+from nexort.elaborate.training import train
 from nexort.elaborate.unrolling import Unrolling
 from nexort.elaborate.values import PoisonedError
 from nexort.errors import Label as Mark
@@ -89,6 +90,10 @@ class Unroller(Unrolling):
                     declarations.declare_initial(self, tree.kind, item)
             case ast.Param() | ast.Data() | ast.Def() | ast.Optimizer() | ast.Import():
                 declarations.declare(self, tree)
+            case ast.Model():
+                declarations.declare(self, tree)
+            case ast.Train():
+                train(self, tree)
             case ast.State():
                 raise SyntaxFault(
                     "state stands in an optimizer only", tree.span, hint="a trainable value is a name: s = 1"
@@ -146,7 +151,7 @@ def bound_names(tree: ast.Stmt) -> Iterator[ast.Name]:
             yield from (item.name for item in tree.items)
             if isinstance(tree, ast.Data):
                 yield from (size for item in tree.items for size in item.shape if isinstance(size, ast.Name))
-        case ast.Def() | ast.Optimizer():
+        case ast.Def() | ast.Optimizer() | ast.Model():
             yield tree.name
         case ast.For():
             for inner in tree.body:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Literal
 
 from nexort.elaborate.evaluation import Evaluation, Tapes
 from nexort.elaborate.families import Stamp
@@ -17,6 +19,10 @@ from nexort.errors import NexortError
 from nexort.graph.terms import Place
 from nexort.source import Span
 from nexort.syntax import ast
+from nexort.training import Classification
+
+Meaning = Literal["finite", "limit", "classify"]
+"""What a program is unrolled for; with "classify", `train` statements are classified and not expanded."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +47,25 @@ class Unrolling(ABC):
     shapes: set[str] = field(default_factory=set)
     executed: int = 0
     pass_numbers: Iterator[int] = field(default_factory=count)
+    meaning: Meaning = "finite"
+    classifications: dict[str, Classification] = field(default_factory=dict)
+    """Of each `train` statement."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of the results."""
+    prefix: str = ""
+    """Before the names of initial values: two networks with a matrix W have two matrices."""
+    start_prefix: str = ""
+    """Before the names of what starts at random, for `--given`: those of a `train … as wide` begin with `wide_`."""
+
+    @contextmanager
+    def inside(self, scope: Scope, prefix: str, start_prefix: str) -> Generator[None]:
+        """Statements run here have names and optimizer states of their own."""
+        before = self.scope, self.ledgers, self.prefix, self.start_prefix
+        self.scope, self.ledgers, self.prefix, self.start_prefix = scope, {}, prefix, start_prefix
+        try:
+            yield
+        finally:
+            self.scope, self.ledgers, self.prefix, self.start_prefix = before
 
     @abstractmethod
     def block(self, body: Sequence[ast.Stmt]) -> None:

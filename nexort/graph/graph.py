@@ -34,6 +34,8 @@ class Graph:
 
     outputs: tuple[Output, ...]
     order: tuple[Node, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    """What the user should know of the results."""
 
     @cached_property
     def digraph(self) -> nx.MultiDiGraph[Node]:
@@ -79,10 +81,10 @@ def is_random_start(node: Node) -> bool:
     return isinstance(node, Fluctuation) or (isinstance(node, InitialScalar) and node.variance > 0)
 
 
-def build_graph(outputs: Iterable[Output]) -> Graph:
+def build_graph(outputs: Iterable[Output], notes: Iterable[str] = ()) -> Graph:
     """The graph of the nodes that outputs need; what nothing needs is left out."""
     outputs = tuple(outputs)
-    return Graph(outputs, topological_order(node for output in outputs for node in output.nodes))
+    return Graph(outputs, topological_order(node for output in outputs for node in output.nodes), tuple(notes))
 
 
 def topological_order(results: Iterable[Node]) -> tuple[Node, ...]:
@@ -110,4 +112,5 @@ def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
     new: dict[Node, Node] = {}
     for node in graph.order:
         new[node] = rule(node.with_operands(new[operand] for operand in node.operands))
-    return build_graph(replace(out, nodes=tuple(new[node] for node in out.nodes)) for out in graph.outputs)
+    outputs = (replace(out, nodes=tuple(new[node] for node in out.nodes)) for out in graph.outputs)
+    return build_graph(outputs, graph.notes)

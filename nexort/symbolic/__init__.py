@@ -17,7 +17,7 @@ from nexort.symbolic.kernel import Kernel, Scratch
 from nexort.symbolic.lowering import Constant, Instruction, Operand, Register, constant_value
 from nexort.symbolic.operations import COMPARISONS, MASKS, OPERATIONS, Operation
 from nexort.symbolic.show import show_expression
-from nexort.symbolic.width import WidthExpr, limit_at_infinity, value_at_width, width_symbol
+from nexort.symbolic.width import WidthExpr, leading_power, limit_at_infinity, value_at_width, width_symbol
 
 __all__ = [
     "COMPARISONS",
@@ -44,6 +44,7 @@ __all__ = [
     "differentiate",
     "evaluate_number",
     "kernel",
+    "leading_power",
     "limit_at_infinity",
     "number",
     "power",

@@ -52,6 +52,11 @@ def limit_at_infinity(expr: WidthExpr) -> float:
         return math.nan
 
 
+def leading_power(expr: WidthExpr) -> tuple[float, float] | None:
+    """(c, p) with expr ~ c n^p as n → ∞, c ≠ 0 unless expr = 0; None where that cannot be read off."""
+    return _leading(expr) or _leading(_classical(expr))
+
+
 def _limit(expr: Expr) -> float:
     if not symbols_of(expr):
         return constant_value(expr)

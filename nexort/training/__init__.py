@@ -1,1 +1,27 @@
 """Training in one statement: parametrizations, their classification, and the programs that `train` stands for."""
+
+from nexort.training.classify import Classification, classify
+from nexort.training.expand import expand_finite, expand_limit
+from nexort.training.exponents import Exponents, Kind, Parameter, Parametrization
+from nexort.training.homogeneity import degree, normalized_degree
+from nexort.training.model import Model
+from nexort.training.readout import find_readouts
+from nexort.training.recipe import Normalization, Recipe, Trained
+
+__all__ = [
+    "Classification",
+    "Exponents",
+    "Kind",
+    "Model",
+    "Normalization",
+    "Parameter",
+    "Parametrization",
+    "Recipe",
+    "Trained",
+    "classify",
+    "degree",
+    "expand_finite",
+    "expand_limit",
+    "find_readouts",
+    "normalized_degree",
+]
