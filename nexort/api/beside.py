@@ -5,33 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nexort.api.deviations import ROUNDINGS, Decay
-from nexort.api.results import Array
+from nexort.api.results import Array, RandomLimitOutput
 from nexort.api.table import Column, Index, TableColumn, format_estimate, root_mean_square
 
 if TYPE_CHECKING:
     from nexort.api.compared import CompareOutput
-
-
-@runtime_checkable
-class RandomLimit(Protocol):
-    """A limit that is a distribution: its mean and spread over draws. `values` has shape (replicates, draws, …)."""
-
-    @property
-    def mean(self) -> Array: ...
-    @property
-    def std(self) -> Array: ...
-    @property
-    def stderr(self) -> Array: ...
-    @property
-    def draws(self) -> int: ...
-    @property
-    def values(self) -> Array: ...
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 def std_stderr(values: Array) -> Array:
@@ -59,7 +42,7 @@ def mean_beside(output: CompareOutput, width: int) -> Beside:
 
 
 def spread_columns(output: CompareOutput) -> list[TableColumn]:
-    assert isinstance(output.limit, RandomLimit)
+    assert isinstance(output.limit, RandomLimitOutput)
     std, stderr = output.limit.std, output.spread_stderr
     columns: list[TableColumn] = [Column("limit", std, stderr)]
     for width, run in output.runs.items():

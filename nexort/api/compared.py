@@ -10,7 +10,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nexort.api.beside import RandomLimit, decay_columns, mean_beside, mean_columns, spread_columns, std_stderr
+from nexort.api.beside import decay_columns, mean_beside, mean_columns, spread_columns, std_stderr
 from nexort.api.deviations import (
     BIAS_SLOPE,
     DEVIATION_SLOPE,
@@ -19,7 +19,7 @@ from nexort.api.deviations import (
     measure_bias,
     measure_deviation,
 )
-from nexort.api.results import Array, LimitOutput, Results, RunOutput, count, plain
+from nexort.api.results import Array, LimitOutput, RandomLimitOutput, Results, RunOutput, count, plain
 from nexort.api.table import Index, TableColumn, text_table
 
 MAX_SLICES = 1000
@@ -31,7 +31,7 @@ MAX_SLICES = 1000
 class CompareOutput:
     """One output at several widths and in the limit."""
 
-    limit: LimitOutput | RandomLimit
+    limit: LimitOutput | RandomLimitOutput
     runs: Mapping[int, RunOutput]
     """By width."""
     rounding: float
@@ -40,12 +40,12 @@ class CompareOutput:
     @property
     def is_random(self) -> bool:
         """Whether the limit is a distribution, so that means and spreads are compared, and no single trials."""
-        return isinstance(self.limit, RandomLimit)
+        return isinstance(self.limit, RandomLimitOutput)
 
     @property
     def value(self) -> Array:
         """The limit, or the mean of its distribution."""
-        return self.limit.mean if isinstance(self.limit, RandomLimit) else self.limit.value
+        return self.limit.mean if isinstance(self.limit, RandomLimitOutput) else self.limit.value
 
     def gap(self, width: int) -> Array:
         """Mean over trials − limit, of the output's shape."""
@@ -132,7 +132,7 @@ class CompareResults(Results[CompareOutput]):
         for name, output in self.outputs.items():
             arrays[name] = output.value
             arrays[f"{name}_stderr"] = output.limit.stderr
-            if isinstance(output.limit, RandomLimit):
+            if isinstance(output.limit, RandomLimitOutput):
                 arrays[f"{name}_std"] = output.limit.std
             arrays.update({f"{name}_width{width}": run.values for width, run in output.runs.items()})
         return arrays

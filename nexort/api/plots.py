@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nexort.api.beside import RandomLimit, std_stderr
+from nexort.api.beside import std_stderr
 from nexort.api.compared import CompareOutput, CompareResults
 from nexort.api.deviations import BIAS_SLOPE, DEVIATION_SLOPE, Decay
-from nexort.api.results import Array
+from nexort.api.results import Array, RandomLimitOutput
 from nexort.api.table import Index
 from nexort.errors import ComputationFault, UsageFault
 
@@ -89,7 +89,7 @@ def _draw_means(axes: Axes, name: str, output: CompareOutput) -> None:
 def _draw_means_by_width(axes: Axes, name: str, output: CompareOutput) -> None:
     widths = list(output.runs)
     value, error = float(output.value), float(output.limit.stderr)
-    half = float(output.limit.std) if isinstance(output.limit, RandomLimit) else error
+    half = float(output.limit.std) if isinstance(output.limit, RandomLimitOutput) else error
     axes.axhline(value, color=INK, lw=1.4, label="limit")
     if np.isfinite(half):
         axes.axhspan(value - half, value + half, color=INK, alpha=0.14, lw=0)
@@ -98,6 +98,7 @@ def _draw_means_by_width(axes: Axes, name: str, output: CompareOutput) -> None:
         bar = run.std if output.is_random else run.stderr
         axes.errorbar(width, run.mean, bar, fmt="o", ms=5, color=color, capsize=3)
     _width_axis(axes, widths)
+    axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel("width $n$")
     axes.set_title(f"{name}: mean ± {'spread' if output.is_random else 'standard error'}", loc="left")
 
@@ -107,28 +108,20 @@ def _draw_means_by_index(axes: Axes, name: str, output: CompareOutput) -> None:
     from matplotlib.ticker import MaxNLocator
 
     widths, length = list(output.runs), output.value.shape[0]
-    elements = _choose_elements(output.value)
-    x, style = np.arange(length), "-" if length > 1 else "o"
+    # bands as wide as the spread of a random limit would hide one another
+    elements = _choose_elements(output.value, 1 if output.is_random else CURVES)
+    style = "-" if length > 1 else "o"
     for width, color in zip(widths, _colors(len(widths)), strict=True):
         run = output.runs[width]
         bar = run.std if output.is_random else run.stderr
-        for k, element in enumerate(elements):
-            at = (slice(None), *element)
-            mean, half = run.mean[at], np.nan_to_num(bar[at])
-            axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.25, lw=0)
-            axes.plot(x, mean, style, color=color, lw=1.3, label=None if k else f"width {width}")
-    for k, element in enumerate(elements):
-        at = (slice(None), *element)
-        axes.plot(x, output.value[at], style, color=INK, lw=1.5, label=None if k else "limit")
-        if not output.is_random:
-            half = np.nan_to_num(output.limit.stderr[at])
-            axes.fill_between(x, output.value[at] - half, output.value[at] + half, color=INK, alpha=0.2, lw=0)
-        if isinstance(output.limit, RandomLimit):
-            for side in (-1, 1):
-                axes.plot(x, output.value[at] + side * output.limit.std[at], ":", color=INK, lw=1)
-        if element:
-            shown = f"[:, {', '.join(map(str, element))}]"
-            axes.annotate(shown, (x[-1], output.value[at][-1]), (4, -3), textcoords="offset points", fontsize=8)
+        _draw_curves(axes, elements, run.mean, bar, color=color, style=style, label=f"width {width}")
+    limit = output.limit
+    bar = limit.std if isinstance(limit, RandomLimitOutput) else limit.stderr
+    _draw_curves(axes, elements, output.value, bar, color=INK, style=style, label="limit")
+    for element in elements if elements[0] else ():
+        shown = f"[:, {', '.join(map(str, element))}]"
+        at = (length - 1, output.value[(-1, *element)])
+        axes.annotate(shown, at, (4, -3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("first index")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if elements[0]:
@@ -138,11 +131,26 @@ def _draw_means_by_index(axes: Axes, name: str, output: CompareOutput) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def _choose_elements(value: Array) -> list[Index]:
+def _draw_curves(
+    axes: Axes, elements: Sequence[Index], values: Array, bars: Array, *, color: Any, style: str, label: str
+) -> None:
+    """values ± bars along the first index, for each of the trailing indices."""
+    x = np.arange(len(values))
+    for k, element in enumerate(elements):
+        at = (slice(None), *element)
+        value, half = values[at], np.nan_to_num(bars[at])
+        axes.plot(x, value, style, color=color, lw=1.4, label=None if k else label)
+        if len(x) > 1:
+            axes.fill_between(x, value - half, value + half, color=color, alpha=0.22, lw=0)
+        else:
+            axes.errorbar(x, value, half, color=color, capsize=3)
+
+
+def _choose_elements(value: Array, number: int) -> list[Index]:
     """The trailing indices of the curves that are drawn: spread evenly over the order of their last values."""
     last = value[-1].reshape(-1)
     order = np.argsort(last, kind="stable")
-    chosen = order[np.linspace(0, last.size - 1, min(CURVES, last.size)).round().astype(int)]
+    chosen = order[np.linspace(0, last.size - 1, min(number, last.size)).round().astype(int)]
     return [tuple(int(i) for i in np.unravel_index(k, value.shape[1:])) for k in chosen]
 
 
@@ -156,15 +164,25 @@ def _draw_decays(axes: Axes, name: str, output: CompareOutput) -> None:
     _draw_decay(axes, bias, BIAS, "s", "bias of the mean")
     if any(size is not None for decay in (deviation, bias) for size in decay.sizes.values()):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0) if _is_narrow(deviation, bias) else (1.0, 2.0, 5.0))
+        )
         axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axes.legend(frameon=False, fontsize=8)
+        handles, labels = axes.get_legend_handles_labels()
+        guides_last = sorted(range(len(labels)), key=lambda k: labels[k].startswith("slope"))
+        axes.legend([handles[k] for k in guides_last], [labels[k] for k in guides_last], frameon=False, fontsize=8)
     else:
         axes.text(0.5, 0.5, "no deviation from the limit", ha="center", transform=axes.transAxes)
     _width_axis(axes, widths)
     axes.set_xlabel("width $n$")
     axes.set_title(f"{name}: rms deviation from the limit", loc="left")
     _finish(axes, "both")
+
+
+def _is_narrow(*decays: Decay) -> bool:
+    """Whether all sizes lie within a factor of five."""
+    sizes = [size for decay in decays for size in decay.sizes.values() if size is not None]
+    return max(sizes) < 5 * min(sizes)
 
 
 def _draw_decay(axes: Axes, decay: Decay, color: str, marker: str, what: str) -> None:
@@ -192,7 +210,7 @@ def _draw_decay(axes: Axes, decay: Decay, color: str, marker: str, what: str) ->
 
 def _draw_spreads(axes: Axes, name: str, output: CompareOutput) -> None:
     """rms over elements of the standard deviation over trials, against that of the limit's draws."""
-    assert isinstance(output.limit, RandomLimit)
+    assert isinstance(output.limit, RandomLimitOutput)
     widths = list(output.runs)
     limit, error = _rms(output.limit.std), _rms(output.spread_stderr)
     axes.axhline(limit, color=INK, lw=1.4, label="limit")
