@@ -10,11 +10,14 @@ import numpy as np
 
 from nexort.engine import Array, Streams, build_plan, execute, execute_shared, refuse_too_large
 from nexort.graph import Graph, collector_paused
+from nexort.graph.terms import Place
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
+from nexort.limit.parity import find_parity, without_zeros
+from nexort.limit.spaces import describe
 from nexort.limit.width import check_width_limits
-from nexort.passes import outer_sums
+from nexort.passes import outer_sums, simplify
 
 Dtype: TypeAlias = Literal["float64", "float32"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -29,12 +32,12 @@ class LimitRun:
     @collector_paused()
     def __init__(self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64") -> None:
         check_width_limits(graph)
-        lowered = lower_for_limit(graph)
+        self.warnings: list[str] = []
+        """What the user should know of the replicates made so far."""
+        lowered = self._without_zeros(lower_for_limit(graph))
         self.samples = samples
         self.seed = seed
         self.dtype = np.dtype(dtype)
-        self.warnings: list[str] = []
-        """What the user should know of the replicates made so far."""
         self._kets = KetGraph(lowered)
         self._plan = build_plan(
             lowered,
@@ -79,6 +82,16 @@ class LimitRun:
             restore()
             meaning.draw = draw
             yield execute(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
+
+    def _without_zeros(self, lowered: Graph) -> Graph:
+        """The graph with 0 for what is 0 by symmetry."""
+        parity = find_parity(lowered)
+        for node in parity.jumps:
+            self._warn(
+                f"{describe(Place(node.span, node.passes))}: a value that is 0 by symmetry meets a jump or a pole; "
+                f"the value at 0 is used, which networks of finite width need not tend to"
+            )
+        return simplify(without_zeros(lowered, parity)) if parity.zeros else lowered
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

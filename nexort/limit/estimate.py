@@ -77,7 +77,7 @@ def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) 
         share=values.share * values.seconds / seconds if seconds else 0.0,
         sides=tuple(SideBound(name=key[0], columns=n) for key, n in count.sides.items()),
         spaces=tuple(
-            SpaceBound(name=kets.space_names.get(k, ""), columns=n, overflow=count.overflow.get(k))
+            SpaceBound(name=kets.sector_name(k), columns=n, overflow=count.overflow.get(k))
             for k, n in count.spaces.items()
         ),
     )
@@ -91,11 +91,12 @@ class _Count:
         self._samples = samples
         self._seen: set[tuple[object, ...]] = set()
         self.sides: dict[tuple[str, object], int] = {}
-        self.spaces: dict[int, int] = {}
-        self.overflow: dict[int, Place] = {}
+        self.spaces: dict[tuple[int, int], int] = {}
+        self.overflow: dict[tuple[int, int], Place] = {}
         self.flops = 0
         for vector in kets.vectors:
-            self._add(kets.classes.space(vector), prod(vector.type.shape), vector)
+            space = (kets.classes.space(vector), kets.parity.bit(vector))
+            self._add(space, prod(vector.type.shape), vector)
 
     def visit(self, node: MatMul) -> None:
         found = matrix_elements(node.operands[0])
@@ -110,11 +111,14 @@ class _Count:
             self._apply(node, matrix, int(element), rows)
 
     def _apply(self, node: MatMul, matrix: InitialMatrix, element: int, rows: int) -> None:
-        classes = self._kets.classes
+        classes, parity = self._kets.classes, self._kets.parity
         ends = [classes.matrix_space(matrix, element, axis) for axis in (INPUTS, OUTPUTS)]
-        source, target = reversed(ends) if node.is_transposed else ends
+        numbers = reversed(ends) if node.is_transposed else ends
+        sectors = [parity.sector(ket) for ket in (node.operands[1], node)]
+        source, target = zip(numbers, sectors, strict=True)
         mark = "'" if node.is_transposed else ""
-        side = (f"{element_name(matrix, element)}{mark}", (matrix.signature, element, node.is_transposed))
+        name = parity.label(f"{element_name(matrix, element)}{mark}", sectors[0])
+        side = (name, (matrix.signature, element, node.is_transposed, sectors[0]))
         key = (*side, node.operands[1])
         if key not in self._seen:
             self._seen.add(key)
@@ -123,8 +127,8 @@ class _Count:
             self._add(target, rows, node)
         self.flops += self._work(rows, self.sides[side], self.spaces[source] + self.spaces[target])
 
-    def _add(self, space: int, rows: int, node: Node) -> None:
-        self.spaces[space] = self.spaces.get(space, 1) + rows
+    def _add(self, space: tuple[int, int], rows: int, node: Node) -> None:
+        self.spaces[space] = self.spaces.get(space, int(space[1] == 0)) + rows
         if self.spaces[space] > FILL * self._samples:
             self.overflow.setdefault(space, Place(node.span, node.passes))
 

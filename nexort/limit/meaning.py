@@ -28,6 +28,7 @@ from nexort.graph import (
 )
 from nexort.graph.terms import Place
 from nexort.limit.classes import INPUTS, OUTPUTS, WidthClasses, find_width_classes, matrix_elements
+from nexort.limit.parity import KetParity, find_parity
 from nexort.limit.products import Products
 from nexort.limit.sides import InitialOperator
 from nexort.limit.spaces import WidthSpace
@@ -43,11 +44,12 @@ _SAMPLES = -1
 
 
 class KetGraph:
-    """A lowered graph with what all replicates share: its width spaces and its initial vectors as declared."""
+    """A lowered graph with what all replicates share: width spaces, sectors, and initial vectors as declared."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.classes: WidthClasses = find_width_classes(graph)
+        self.parity: KetParity = find_parity(graph)
 
     @cached_property
     def vectors(self) -> tuple[InitialVector, ...]:
@@ -73,6 +75,11 @@ class KetGraph:
                     space = self.classes.matrix_space(matrix, element, axis)
                     members.setdefault(space, []).append(f"the {noun} of {element_name(matrix, element)}")
         return {space: f"of {_enumerate(names)}" for space, names in members.items()}
+
+    def sector_name(self, space: tuple[int, int]) -> str:
+        """`of v and the outputs of W (odd in v)`, of (space, sector)."""
+        number, sector = space
+        return self.parity.label(self.space_names.get(number, "of a constant"), sector)
 
 
 def _declaration(node: InitialVector) -> tuple[Any, ...]:
@@ -118,7 +125,7 @@ class KetMeaning:
         self._streams = streams
         self._warn = warn
         self._products = Products()
-        self._spaces: dict[int, WidthSpace] = {}
+        self._spaces: dict[tuple[int, int], WidthSpace] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
 
     @cached_property
@@ -154,26 +161,31 @@ class KetMeaning:
         return np.asarray(node.mean + sqrt(node.variance) * z, self.dtype)
 
     def initial_matrix(self, node: Node, workers: Workers) -> Array:
-        """The operators of a family as an array of objects of its static shape."""
+        """Which element of its family of initial matrices each element of the node is; drawn sector by sector."""
         found = matrix_elements(node)
         assert found is not None, f"{type(node).__name__} is no initial matrix"
         matrix, elements = found
-        operators = np.empty(node.type.shape, object)
+        named = np.empty(node.type.shape, object)
         for index in np.ndindex(node.type.shape):
-            operators[index] = self.operator(matrix, int(elements[index]))
-        return operators
+            named[index] = (matrix, int(elements[index]))
+        return named
 
     def matmul(self, node: MatMul, matrix: Array, argument: Array, workers: Workers) -> Array:
         """For each element of the matrix family, hat + dot of all the arguments that it meets, as one batch."""
         self._products.for_each = workers.for_each
-        matrix = np.asarray(matrix, object)  # an element of a family is a bare operator
+        named = np.empty((), object) if isinstance(matrix, tuple) else matrix  # an element of a family is bare
+        if named is not matrix:
+            named[()] = matrix
         matrix_axes, argument_axes = (axes.static for axes in node.axes)
         shape = node.type.shape
         static = tuple(range(len(shape)))
+        # a matrix acts on each sector of its arguments on its own; the operator of one is named by its sector of inputs
+        sector = self._kets.parity.sector(node if node.is_transposed else node.operands[1])
         rows = contract([(argument, (*argument_axes, _SAMPLES))], (*static, _SAMPLES))
         result = np.empty((*shape, self.length), self.dtype)
         for index in _places_of(matrix_axes, shape):
-            operator: InitialOperator = matrix[tuple(index[axis] for axis in matrix_axes)]
+            initial, element = named[tuple(index[axis] for axis in matrix_axes)]
+            operator = self.operator(initial, element, sector)
             batch = rows[tuple(_at(index.get(axis), rows.shape[axis]) for axis in static)]
             kets = operator.apply(
                 batch.reshape(-1, self.length),
@@ -199,41 +211,48 @@ class KetMeaning:
 
     # initial values
 
-    def operator(self, matrix: InitialMatrix, element: int) -> InitialOperator:
-        """One element of a family of initial matrices; made when first met."""
-        key = (*matrix.signature, element)
+    def operator(self, matrix: InitialMatrix, element: int, sector: int = 0) -> InitialOperator:
+        """One element of a family of initial matrices, on the kets of one sector; made when first met."""
+        key = (*matrix.signature, element, sector)
         if key not in self._operators:
             _ = self._vectors  # drawn before any hat
-            self._operators[key] = self._make_operator(matrix, element)
+            self._operators[key] = self._make_operator(matrix, element, sector)
         return self._operators[key]
 
-    def _make_operator(self, matrix: InitialMatrix, element: int) -> InitialOperator:
-        classes = self._kets.classes
+    def _make_operator(self, matrix: InitialMatrix, element: int, sector: int) -> InitialOperator:
+        classes, parity = self._kets.classes, self._kets.parity
         index = tuple(int(k) for k in np.unravel_index(element, matrix.type.shape)) if matrix.type.shape else ()
+        kind = parity.name(sector)
         hat, transposed_hat = (
-            self._streams.generator(matrix.name, purpose, passes=matrix.passes, element=index)
+            self._streams.generator(matrix.name, f"{purpose} {kind}".rstrip(), passes=matrix.passes, element=index)
             for purpose in ("hat", "transposed hat")
         )
         return InitialOperator(
             element_name(matrix, element),
             matrix.variance,
-            self.space(classes.matrix_space(matrix, element, INPUTS)),
-            self.space(classes.matrix_space(matrix, element, OUTPUTS)),
+            self.space(classes.matrix_space(matrix, element, INPUTS), sector),
+            self.space(classes.matrix_space(matrix, element, OUTPUTS), sector ^ parity.bit(matrix)),
             (hat, transposed_hat),
         )
 
     def _draw_vector(self, node: InitialVector) -> Array:
         stream = self._streams.generator(node.name, "ket", passes=node.passes)
-        space = self.space(self._kets.classes.space(node))
+        space = self.space(self._kets.classes.space(node), self._kets.parity.bit(node))
         return space.draw(stream, prod(node.type.shape), Place(node.span, node.passes))
 
-    def space(self, number: int) -> WidthSpace:
-        if number not in self._spaces:
-            name = self._kets.space_names.get(number, "of a constant")
-            self._spaces[number] = WidthSpace(
-                self.length, self.dtype, name=name, warn=self._warn, products=self._products
+    def space(self, number: int, sector: int = 0) -> WidthSpace:
+        """The kets of one sector in a width space; only even ones have the ket of ones among them."""
+        if (number, sector) not in self._spaces:
+            name = self._kets.sector_name((number, sector))
+            self._spaces[number, sector] = WidthSpace(
+                self.length,
+                self.dtype,
+                name=name,
+                has_ones=sector == 0,
+                warn=self._warn,
+                products=self._products,
             )
-        return self._spaces[number]
+        return self._spaces[number, sector]
 
 
 def _places_of(axes: tuple[int, ...], shape: tuple[int, ...]) -> Iterable[dict[int, int]]:

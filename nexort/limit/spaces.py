@@ -47,7 +47,7 @@ def describe(place: Place | None) -> str:
 
 
 class WidthSpace:
-    """The columns of one width space over N samples."""
+    """The columns of one width space over N samples, or of one sector of it (`parity`)."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class WidthSpace:
         dtype: Any = np.float64,
         *,
         name: str = "of the graph",
+        has_ones: bool = True,
         warn: Warn | None = None,
         products: Products | None = None,
     ) -> None:
@@ -62,7 +63,8 @@ class WidthSpace:
         self.room = max(int(FILL * samples), 1)
         self.products = products or Products()
         self._basis = Basis(samples, dtype, products=self.products)
-        self._basis.adopt(np.ones((1, samples), dtype))
+        if has_ones:
+            self._basis.adopt(np.ones((1, samples), dtype))
         self._warn = warn or (lambda message: None)
         self._is_full = False
 
@@ -76,7 +78,7 @@ class WidthSpace:
 
     @property
     def columns(self) -> Array:
-        """An orthonormal basis (rank, N) of the columns of the space; the first row is the ket of ones."""
+        """An orthonormal basis (rank, N) of the columns of the space, the ket of ones first (if it is there)."""
         return self._basis.rows
 
     def draw(self, stream: np.random.Generator, count: int, place: Place | None = None) -> Array:

@@ -16,6 +16,7 @@ from nexort.symbolic.functions import FUNCTIONS, FunctionInfo, call, where_expr
 from nexort.symbolic.kernel import Kernel, Scratch
 from nexort.symbolic.lowering import Constant, Instruction, Operand, Register, constant_value
 from nexort.symbolic.operations import COMPARISONS, MASKS, OPERATIONS, Operation
+from nexort.symbolic.parity import Parity, function_parity
 from nexort.symbolic.show import show_expression
 from nexort.symbolic.width import WidthExpr, leading_power, limit_at_infinity, value_at_width, width_symbol
 
@@ -33,6 +34,7 @@ __all__ = [
     "Kernel",
     "Operand",
     "Operation",
+    "Parity",
     "Register",
     "Scratch",
     "WidthExpr",
@@ -43,6 +45,7 @@ __all__ = [
     "constant_value",
     "differentiate",
     "evaluate_number",
+    "function_parity",
     "kernel",
     "leading_power",
     "limit_at_infinity",

@@ -27,7 +27,7 @@ matrix W, A[2]
 h[a] = W @ relu(W' @ tanh(x[a]))
 g[k, a] = A[k] @ sign(x[a])
 output mean[a](avg(h[a])) as h
-output mean[k](mean[a](avg(g[k, a]))) as g
+output mean[k](mean[a](avg(g[k, a]^2))) as g
 """
     estimate = LimitRun(graph_of(text), samples=100).estimate
     assert {side.name: side.columns for side in estimate.sides} == {"W'": 5, "W": 5, "A[0]": 5, "A[1]": 5}
