@@ -209,7 +209,7 @@ def _matrix_variance(unroller: Unrolling, item: ast.InitialItem) -> float:
     evaluate = unroller.evaluator().value
     if item.value is not None:
         if number_at(item.value, evaluate, "the initial value of a matrix") != 0:
-            raise TypeFault("the one matrix with an initial value is 0", item.value.span, hint=MATRIX_LAW)
+            raise TypeFault("a matrix starts at random, or at 0", item.value.span, hint=MATRIX_LAW)
         return 0.0
     if item.law is None:
         return 1.0

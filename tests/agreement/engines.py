@@ -11,7 +11,7 @@ from nexort.elaborate import elaborate
 from nexort.engine import Streams, Workers
 from nexort.finite import FiniteRun
 from nexort.finite.backend import Neurons
-from nexort.graph import Data, Graph, InitialMatrix, InitialVector
+from nexort.graph import Data, Graph, InitialMatrix, InitialScalar, InitialVector
 from nexort.source import Source
 from nexort.syntax import parse
 from oracle import tape
@@ -36,17 +36,19 @@ class EngineDraws:
         self.nodes = {
             (node.name, tuple(value for _, value in node.passes)): node
             for node in graph.order
-            if isinstance(node, InitialVector | InitialMatrix)
+            if isinstance(node, InitialScalar | InitialVector | InitialMatrix)
         }
         self.arrays: dict[object, np.ndarray] = {}
 
     def __call__(self, kind: str, name: str, loop_pass: tuple[int, ...], element: tuple[int, ...]) -> np.ndarray:
         node = self.nodes.get((name, loop_pass))
         if node is None:  # nothing that is output depends on it
-            shape = (self.meaning.length,) * (1 if kind == "vector" else 2)
+            shape = (self.meaning.length,) * ("scalar", "vector", "matrix").index(kind)
             return np.zeros(shape)
         if node not in self.arrays:
-            if isinstance(node, InitialVector):
+            if isinstance(node, InitialScalar):
+                self.arrays[node] = self.meaning.initial_scalar(node)
+            elif isinstance(node, InitialVector):
                 self.arrays[node] = self.meaning.initial_vector(node)
             else:
                 with Workers(1) as workers:

@@ -14,7 +14,7 @@ import numpy as np
 from engine.naive import static_spread, value
 from nexort.elaborate import elaborate
 from nexort.errors import FaultGroup, NexortError
-from nexort.graph import Data, Graph, InitialMatrix, InitialVector, Node
+from nexort.graph import Data, Graph, InitialMatrix, InitialScalar, InitialVector, Node
 from nexort.graph.nodes import Alias, Apply, OperatorProduct, OperatorSum, Stop, Transpose
 from nexort.graph.verify import verify_graph
 from nexort.source import Source
@@ -45,6 +45,8 @@ def faults(text: str, **options: Any) -> list[NexortError]:
 
 def draw(kind: str, n: int, name: str, passes: tuple[int, ...], element: tuple[int, ...]) -> np.ndarray:
     rng = np.random.default_rng([zlib.crc32(name.encode()), *passes, 1 << 20, *element])
+    if kind == "scalar":
+        return rng.standard_normal(())
     return rng.standard_normal(n) if kind == "vector" else rng.standard_normal((n, n)) / np.sqrt(n)
 
 
@@ -60,13 +62,13 @@ def elaborated(graph: Graph, n: int) -> Arrays:
 
 def node_value(node: Node, args: list[Any], n: int) -> Any:
     match node:
-        case InitialVector() | InitialMatrix():
-            kind = "vector" if isinstance(node, InitialVector) else "matrix"
+        case InitialScalar() | InitialVector() | InitialMatrix():
+            kind = ("scalar", "vector", "matrix")[node.type.order]
             passes = tuple(index for _, index in node.passes)
             shape = node.type.shape
             drawn = [draw(kind, n, node.name, passes, element) for element in np.ndindex(shape)]
             array = np.array(drawn).reshape((*shape, *(n,) * node.type.order))
-            if isinstance(node, InitialVector):
+            if not isinstance(node, InitialMatrix):
                 return node.mean + np.sqrt(node.variance) * array
             return np.sqrt(node.variance) * array
         case Alias() | Stop():
@@ -100,11 +102,11 @@ def _acting(node: Node, array: Any, n: int) -> Any:
 def naive(text: str, graph: Graph, n: int, params: Mapping[str, float] | None = None, name: str = "<text>") -> Arrays:
     """The naive evaluator's outputs, on the data and laws of the graph."""
     data = {node.name: node.array for node in graph.order if isinstance(node, Data)}
-    laws = {node.name: node for node in graph.order if isinstance(node, InitialVector | InitialMatrix)}
+    laws = {node.name: node for node in graph.order if isinstance(node, InitialScalar | InitialVector | InitialMatrix)}
 
     def drawn(kind: str, vector: str, passes: tuple[int, ...], element: tuple[int, ...]) -> np.ndarray:
         law = laws.get(vector)
-        mean = law.mean if isinstance(law, InitialVector) else 0.0
+        mean = law.mean if isinstance(law, InitialScalar | InitialVector) else 0.0
         return mean + np.sqrt(law.variance if law is not None else 1.0) * draw(kind, n, vector, passes, element)
 
     program = parse(Source(name, text))

@@ -83,6 +83,34 @@ output s
 loss2 = avg((s * x - 1)^2) + 1
 output grad(loss2, s) as g2
 """,
+    "declared scalars": """import "optimizers.nx"
+vector x, y, b = 0, one = 0.3
+scalar s = 1, t ~ N(0.5, 2), c[3] ~ N(0, 1), k[2, 2] = 0.5
+matrix W, Z = 0
+for step_ in 0..2:
+    h = t * (W @ x) + s * y + sum[a](c[a]) * (b + x) + Z @ y + one * k[0, 1]
+    loss = avg(tanh(h)^2) + s^2 * t + sum[a](c[a]^2 * t)
+    output grad(loss, s) as gs
+    output grad(loss, t) as gt
+    g = grad(loss, c)
+    output g
+    GZ = grad(loss, Z)
+    output <x|GZ|y> as probe_Z
+    gb = grad(loss, b)
+    output <x|gb> as probe_b
+    scalar q ~ N(1, 0.5)
+    s -= 0.1 * q * adam(grad(loss, s))
+    t = 0.9 * t - 0.1 * momentum(grad(loss, t))
+    c -= 0.5 * signsgd(g)
+    c[1] -= 0.1
+    k[0, 1] += grad(loss, k[0, 1])
+    Z -= 0.5 * GZ
+    b -= gb
+    output s
+    output t
+    output c
+    output k
+""",
     "scalar family": """vector x, y
 b[a < 3] = 1
 w[0] = x; w[1] = y; w[2] = x * y

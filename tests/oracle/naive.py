@@ -7,8 +7,8 @@ exception may come, or none.
 What the caller supplies, and what comes back:
 
 - `data` has an array for each declared name (stand-ins are resolved by the caller);
-- `draw(kind, name, loop_pass, element)` gives the final value of an initial vector, shape (n,), or of an initial
-  matrix, shape (n, n): mean, variance and the 1/n are the caller's business.  `kind` is "vector" or "matrix",
+- `draw(kind, name, loop_pass, element)` gives the final value of an initial scalar, shape (), vector, shape (n,), or
+  matrix, shape (n, n): mean, variance and the 1/n are the caller's business.  `kind` is "scalar", "vector" or "matrix",
   `loop_pass` holds the values of the loop variables around the declaration, the outermost first;
 - `outputs[name]` has one leading axis for each loop around the statement, then the axes of the family; of a vector
   it holds the entries, in a last axis of length n;
