@@ -20,9 +20,11 @@ from nexort.api.options import (
 
 if TYPE_CHECKING:
     from nexort.api.check import CheckReport
+    from nexort.api.classify import ClassifyReport
     from nexort.api.compared import CompareOutput, CompareResults
     from nexort.api.files import check_writable, read_source, write_text
     from nexort.api.given import read_given
+    from nexort.api.plane_plot import draw_planes
     from nexort.api.plots import check_plot, draw_comparison
     from nexort.api.program import Interrupted, Program, compile, load, load_source
     from nexort.api.results import LimitOutput, LimitResults, RandomLimitOutput, Results, RunOutput, RunResults
@@ -31,6 +33,7 @@ __all__ = [
     "RESULTS_FOLDER",
     "CheckOptions",
     "CheckReport",
+    "ClassifyReport",
     "CompareOptions",
     "CompareOutput",
     "CompareResults",
@@ -48,6 +51,7 @@ __all__ = [
     "check_writable",
     "compile",
     "draw_comparison",
+    "draw_planes",
     "load",
     "load_source",
     "read_given",
@@ -58,9 +62,11 @@ __all__ = [
 
 _MODULES = {
     "check": ("CheckReport",),
+    "classify": ("ClassifyReport",),
     "compared": ("CompareOutput", "CompareResults"),
     "given": ("read_given",),
     "files": ("check_writable", "read_source", "write_text"),
+    "plane_plot": ("draw_planes",),
     "plots": ("check_plot", "draw_comparison"),
     "program": ("Interrupted", "Program", "compile", "load", "load_source"),
     "results": ("LimitOutput", "LimitResults", "RandomLimitOutput", "Results", "RunOutput", "RunResults"),

@@ -38,6 +38,7 @@ from nexort.source import Source
 from nexort.syntax import ast
 
 if TYPE_CHECKING:
+    from nexort.api.classify import ClassifyReport
     from nexort.api.compared import CompareResults
     from nexort.api.results import LimitResults, RunResults
 
@@ -205,6 +206,16 @@ class Program:
 
     def check_with(self, options: CheckOptions) -> CheckReport:
         return build_report(self.tree, self.graph, self.settings, self.data, frozenset(self.arrays), options)
+
+    def classify(self) -> ClassifyReport:
+        """The parametrization of each `train` statement: stable, faithful, nontrivial, and the limit that it has.
+
+        A mapping from the trainings' names to classifications; prints as `nexort classify`.  Raises TypeFault for a
+        program that trains nothing.
+        """
+        from nexort.api.classify import build_classification
+
+        return build_classification(self.tree, self.settings, self.arrays)
 
     def lower(self, *, paper: bool = False) -> str:
         """The core program: MatMul, Nonlin, Moment, Tensor, TensorMoment; with `paper`, TP4b Definition 2.6.1's."""

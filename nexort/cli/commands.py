@@ -60,6 +60,19 @@ def check(arguments: Namespace) -> int:
     return 0
 
 
+def classify(arguments: Namespace) -> int:
+    """Unstable is an answer too: status 0."""
+    if arguments.axes is not None and arguments.plot is None:
+        raise UsageFault("--axes are those of a picture", hint="add --plot FILE.png")
+    report = _load(arguments).classify()
+    if arguments.plot is not None:
+        from nexort.api import draw_planes
+
+        draw_planes(report, arguments.plot, arguments.axes)
+    write_result(json.dumps(report.to_dict()) if arguments.json else str(report))
+    return 0
+
+
 def lower(arguments: Namespace) -> int:
     write_result(_load(arguments).lower(paper=arguments.paper).rstrip("\n"))
     return 0

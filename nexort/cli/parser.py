@@ -120,6 +120,13 @@ def _build_check(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _build_classify(parser: ArgumentParser) -> None:
+    _add_program(parser)
+    parser.add_argument("--plot", metavar="FILE.png", help="draw a plane through the parametrizations (matplotlib)")
+    parser.add_argument("--axes", metavar="X,Y", help="the plane's two exponents, as c_W,b_v")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def _build_lower(parser: ArgumentParser) -> None:
     _add_program(parser)
     parser.add_argument("--paper", action="store_true", help="only Avg, MatMul and OuterNonlin (Def. 2.6.1)")
@@ -147,6 +154,13 @@ _COMMANDS: tuple[tuple[str, str, str, Command, Callable[[ArgumentParser], None]]
         _build_compare,
     ),
     ("check", "PROGRAM [options]", "check a program and estimate what it costs", commands.check, _build_check),
+    (
+        "classify",
+        "PROGRAM [options]",
+        "tell which limit a training has, by its exponents",
+        commands.classify,
+        _build_classify,
+    ),
     ("lower", "PROGRAM [options]", "print the core program", commands.lower, _build_lower),
     ("fmt", "PROGRAM [PROGRAM ...] [options]", "format programs", commands.fmt, _build_fmt),
     ("derive", "...", "kets and limits as formulas (not built yet)", commands.refuse_command, _build_unbuilt),

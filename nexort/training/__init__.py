@@ -1,10 +1,12 @@
 """Training in one statement: parametrizations, their classification, and the programs that `train` stands for."""
 
-from nexort.training.classify import Classification, classify
+from nexort.training.assumption import UpdateFunction, outside_assumption
+from nexort.training.classify import Classification, Regime, classify
 from nexort.training.expand import expand_finite, expand_limit
 from nexort.training.exponents import Exponents, Kind, Parameter, Parametrization
 from nexort.training.homogeneity import degree, normalized_degree
 from nexort.training.model import Model
+from nexort.training.polyhedron import Plane, default_axes, plane
 from nexort.training.readout import find_readouts
 from nexort.training.recipe import Normalization, Recipe, Trained
 
@@ -16,12 +18,18 @@ __all__ = [
     "Normalization",
     "Parameter",
     "Parametrization",
+    "Plane",
     "Recipe",
+    "Regime",
     "Trained",
+    "UpdateFunction",
     "classify",
+    "default_axes",
     "degree",
     "expand_finite",
     "expand_limit",
     "find_readouts",
     "normalized_degree",
+    "outside_assumption",
+    "plane",
 ]

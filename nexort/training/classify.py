@@ -93,6 +93,10 @@ class Classification:
         yield from (f"note: {note}" for note in self.notes)
 
     @property
+    def has_limit(self) -> bool:
+        return self.regime not in ("unstable", "unfaithful")
+
+    @property
     def verdict(self) -> str:
         """`operator regime: stable, faithful, nontrivial`."""
         words = ("stable", self.is_stable), ("faithful", self.is_faithful), ("nontrivial", self.is_nontrivial)
@@ -110,12 +114,11 @@ class Classification:
             str(faithful.c),
             str(faithful.d),
             str(self.rates.get(name, "-")),
-            "yes" if self.contributes[name] else "no",
-            "yes" if self.trains[name] else "no",
+            *(_answer(found[name], self.has_limit) for found in (self.contributes, self.trains)),
         ]
 
 
-_TITLES = ["", "kind", "a", "b", "c", "d", "degree", "c'", "d'", "r", "moves f", "moves itself"]
+_TITLES = ["", "kind", "a", "b", "c", "d", "degree", "c'", "d'", "r", "moves f", "moves"]
 
 
 def classify(parameters: Sequence[Parameter], a_out: Fraction, *, outside: Sequence[str] = ()) -> Classification:
@@ -165,6 +168,10 @@ def _regime(failures: Sequence[Failure], r: Fraction | None) -> Regime:
     if "trivial" in causes:
         return "trivial"
     return "feature learning" if r == 0 else "operator"
+
+
+def _answer(holds: bool, is_meant: bool) -> str:
+    return ("yes" if holds else "no") if is_meant else "-"
 
 
 def _kind(parameter: Parameter) -> str:
