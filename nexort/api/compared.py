@@ -22,6 +22,11 @@ from nexort.api.deviations import (
 from nexort.api.results import Array, LimitOutput, RandomLimitOutput, Results, RunOutput, count, plain
 from nexort.api.table import Index, TableColumn, text_table
 
+_NO_BIAS = {
+    "below noise": f"bias below noise, {RESOLVED:g} standard errors, at all widths",
+    "one trial": "bias not known from one trial",
+    "none": "no bias",
+}
 MAX_SLICES = 1000
 """Leading indices with a decay of their own in the JSON; longer axes are pooled."""
 
@@ -165,9 +170,10 @@ class CompareResults(Results[CompareOutput]):
                 lambda output: decay_columns(output.bias, output),
             ),
         ]
-        noisy = [name for name, output in fixed.items() if not output.has_bias]
-        if noisy:
-            sections.append(f"bias below noise, {RESOLVED:g} standard errors, at all widths: {', '.join(noisy)}")
+        for note, said in _NO_BIAS.items():
+            names = [x for x, output in fixed.items() if not output.has_bias and output.bias().slope.note == note]
+            if names:
+                sections.append(f"{said}: {', '.join(names)}")
         return "\n\n".join([*(section for section in sections if section), self.summary()])
 
     def summary(self) -> str:

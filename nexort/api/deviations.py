@@ -210,6 +210,8 @@ def _deviation_note(square: _Square, floor: float) -> str:
 def _bias_note(square: _Square, floor: float) -> str:
     if square.raw <= floor:
         return "none"
+    if square.trials == 1:
+        return "one trial"
     return "" if square.raw > RESOLVED**2 * square.noise else "below noise"
 
 
