@@ -12,7 +12,9 @@ from dataclasses import replace
 from nexort.graph import (
     Apply,
     DenseOperator,
+    Entries,
     Graph,
+    InitialMatrix,
     Node,
     OperatorSum,
     build_graph,
@@ -47,17 +49,31 @@ def _lower_operators(graph: Graph) -> Graph:
                 new[node] = forms.lower_apply(rebuilt)
             case OperatorSum():
                 new[node] = _form_sum(forms, rebuilt)
+            case Entries():
+                new[node] = rebuilt.with_operands([_formed(forms, rebuilt.operands[0])])
             case _:
                 new[node] = rebuilt
     return build_graph(replace(out, nodes=tuple(new[node] for node in out.nodes)) for out in graph.outputs)
 
 
+def _formed(forms: OperatorForms, node: Node) -> Node:
+    """An operator as an n × n array, whatever it is made of."""
+    if isinstance(node, InitialMatrix | DenseOperator):
+        return node
+    form = forms.normal_form(node)
+    assert not form.words, "a weight is a sum of a matrix and its updates"
+    return _dense(form, node)
+
+
 def _form_sum(forms: OperatorForms, node: OperatorSum) -> Node:
     """A DenseOperator for a sum of at least one matrix and one tensor, else the sum itself."""
     form = forms.normal_form(node)
+    is_formed = form.matrices and (form.tensors is not None or form.outer is not None) and not form.words
+    return _dense(form, node) if is_formed else node
+
+
+def _dense(form: NormalForm, node: Node) -> DenseOperator:
     tensors = [term for term in (form.tensors, form.outer) if term is not None]
-    if not form.matrices or not tensors or form.words:
-        return node
     operands: list[Node] = []
     axes: list[Axes] = []
     for coefficient, matrix, is_transposed in form.matrices:

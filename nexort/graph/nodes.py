@@ -10,6 +10,7 @@ A node is immutable and is its own identity (two equal expressions are two nodes
 | InitialScalar | initial scalars | a number, or N(mean, variance): then the limit is random |
 | Fluctuation | | in the limit only: √n ⟨v⎸z⟩ for a fresh readout v, a Gaussian |
 | Map | Nonlin (order ≤ 1), Tensor (order ≥ 2) | an entrywise function, operands broadcast along `axes` |
+| Entries | none: at width n only | the entries of an operator |
 | Reduce | part of a Nonlin | sum, mean or max over static axes |
 | Average | Moment (result of order 0), TensorMoment | (1/n) Σ over width axes |
 | Contract | Moment or TensorMoment of a product | Σ over static and average over width axes of a product |
@@ -173,6 +174,13 @@ class Map(Node):
     @property
     def signature(self) -> tuple[Any, ...]:
         return (self.fn, self.axes, self.type)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Entries(Map):
+    """The entries of an operator as a tensor, at width n only: in the limit they are not of order 1.
+
+    `fn` is the identity. Made for the size of a weight matrix that an update is divided by (TP4b 2.10.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

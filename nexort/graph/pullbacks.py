@@ -29,6 +29,7 @@ from nexort.graph.nodes import (
     Contract,
     Data,
     DenseOperator,
+    Entries,
     Fluctuation,
     InitialMatrix,
     InitialScalar,
@@ -107,7 +108,7 @@ class Pullbacks:
                 return [self._relabel(adjoint, user, operand, range(len(user.type.shape)), (rename(term, names),))]
             case (
                 Number() | WidthNumber() | Data() | InitialScalar() | InitialVector() | InitialMatrix()
-                | Stop() | Fluctuation()
+                | Stop() | Fluctuation() | Entries()
                 | Contract() | MatMul() | DenseOperator() | OperatorSum() | OperatorProduct() | Transpose()
             ):  # fmt: skip
                 raise AssertionError(f"no adjoint passes through {type(user).__name__}")

@@ -8,6 +8,7 @@ violation is a fault of NEXORT, not of the program: it raises `GraphError`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from nexort.graph.graph import Graph
@@ -19,6 +20,7 @@ from nexort.graph.nodes import (
     Contract,
     Data,
     DenseOperator,
+    Entries,
     Fluctuation,
     InitialMatrix,
     InitialScalar,
@@ -109,6 +111,9 @@ def verify_node(node: Node) -> None:
             _verify_fluctuation(node)
         case InitialMatrix():
             _ensure(node, node.type.is_operator and node.type.order == 2, "not an operator")
+        case Entries():
+            is_matrix = len(node.operands) == 1 and node.operands[0].type == replace(node.type, is_operator=True)
+            _ensure(node, is_matrix and not node.type.is_operator, "takes the entries of no operator")
         case Map():
             _verify_map(node)
         case Contract():

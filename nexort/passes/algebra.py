@@ -15,6 +15,7 @@ from nexort.graph.nodes import (
     Alias,
     Axes,
     Data,
+    Entries,
     InitialScalar,
     Map,
     Node,
@@ -43,6 +44,8 @@ def simplify_node(node: Node) -> Node:
             return node.operands[0]
         case InitialScalar(variance=0) if not node.type.shape:
             return number(node.mean).node
+        case Entries():
+            return node
         case Map():
             return _simplify_map(node)
         case Select():
