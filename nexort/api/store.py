@@ -108,7 +108,9 @@ class TrialFolder:
                 write_text(description, json.dumps(self.key, indent=1, sort_keys=True) + "\n")
             write_npz(path, arrays)
         except ComputationFault as fault:
-            self.warnings.append(f"this trial is not kept: {fault.message}")
+            what = f"trials of width {self.key['width']} are not kept: "
+            if not any(warning.startswith(what) for warning in self.warnings):
+                self.warnings.append(f"{what}{fault.message}")
 
 
 def open_results(
