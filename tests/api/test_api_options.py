@@ -20,7 +20,7 @@ def test_methods_take_the_options_with_their_defaults(options, method):
     for option in fields(options):
         default = signature[option.name].default
         assert default is inspect.Parameter.empty or default == option.default
-    assert set(signature) - {"self", "progress"} == {option.name for option in fields(options)}
+    assert set(signature) - {"self", "progress", "given"} == {option.name for option in fields(options)}
 
 
 def test_defaults():
@@ -35,6 +35,7 @@ def test_defaults():
     assert LimitOptions().to_dict() == {
         "samples": 4096,
         "replicates": 8,
+        "draws": 64,
         "seed": 0,
         "tol": None,
         "method": "auto",
@@ -73,6 +74,7 @@ def test_run_options_out_of_range(options, message):
     [
         ({"samples": 1}, "samples must be at least 2"),
         ({"replicates": 0}, "replicates must be at least 1"),
+        ({"draws": 0}, "draws must be at least 1"),
         ({"tol": "small"}, "tol must be a number, not 'small'"),
         ({"tol": float("nan")}, "tol must be positive"),
         ({"tol": 1e-3}, "--tol is not built yet"),
