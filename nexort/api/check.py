@@ -47,11 +47,14 @@ class Cost:
     spaces: tuple[tuple[str, int], ...] = ()
     heaviest: str = ""
     share: float = 0.0
+    draw_seconds: float = 0.0
+    """The part of a replicate's time that each draw of a random limit takes again."""
 
     def lines(self) -> Iterator[str]:
         each, size = ("trial", "width") if self.mode == "run" else ("replicate", "samples")
         cost = f"{format_bytes(self.bytes)}, {self.flops / 1e9:.3g} GFlop, about {self.seconds:.2g} s"
-        yield f"  {self.mode} --{size} {self.size}: {cost} for each {each}"
+        draws = f", {self.draw_seconds:.2g} s of it again for each draw" if self.draw_seconds else ""
+        yield f"  {self.mode} --{size} {self.size}: {cost} for each {each}{draws}"
         if self.heaviest and self.share >= LARGE_SHARE:
             yield f"    {self.share:.0%} of the time: {self.heaviest}"
         for title, bounds in (("matrix", self.sides), ("width space", self.spaces)):
@@ -197,6 +200,7 @@ def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, .
         spaces=tuple((space.name or "unnamed", space.columns) for space in estimate.spaces),
         heaviest=_statement(estimate.heaviest),
         share=estimate.share,
+        draw_seconds=estimate.draw_seconds,
     )
     return cost, tuple(_overflows(estimate.spaces, options.samples))
 

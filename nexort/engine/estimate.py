@@ -31,6 +31,7 @@ class Estimate:
     """What a run will take at one width: peak `bytes` of arrays, arithmetic `flops`, rough `seconds`.
 
     `heaviest` is the value that takes the largest part of the time, `share` that part of it (0 to 1).
+    `repeated_seconds` is the part of the steps that may be run again on what the others made.
     """
 
     bytes: int
@@ -39,6 +40,7 @@ class Estimate:
     steps: int
     heaviest: Node | None = None
     share: float = 0.0
+    repeated_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,10 @@ def estimate_plan(plan: Plan, *, length: int, itemsize: int, threads: int, has_m
     """
     costs = _Costs(plan, length, itemsize, threads, has_matrices, term_counts(plan.graph, plan.levels.factored))
     live = peak = flops = 0
-    seconds = longest = 0.0
+    seconds = longest = repeated = 0.0
     heaviest: Node | None = None
     held: dict[Node, int] = {}
-    for step, freed, over in zip(plan.steps, plan.freed, plan.overwritten, strict=True):
+    for k, (step, freed, over) in enumerate(zip(plan.steps, plan.freed, plan.overwritten, strict=True)):
         for node in step.produced:
             taken = over.get(node)
             before = 0 if taken is None else held.pop(taken)
@@ -74,10 +76,12 @@ def estimate_plan(plan: Plan, *, length: int, itemsize: int, threads: int, has_m
         rate = ENTRYWISE_RATE * threads * 4 / itemsize
         time = max(cost.work / rate, cost.moved / MEMORY_RATE) + STEP_OVERHEAD
         seconds += time
+        repeated += time if k >= plan.shared else 0.0
         if time > longest:
             longest, heaviest = time, cost.heaviest
         live -= sum(held.pop(node, 0) for node in freed)
-    return Estimate(peak, flops, seconds, len(plan.steps), heaviest, longest / seconds if seconds else 0.0)
+    share = longest / seconds if seconds else 0.0
+    return Estimate(peak, flops, seconds, len(plan.steps), heaviest, share, repeated)
 
 
 def value_bytes(node: Node, length: int, itemsize: int) -> int:

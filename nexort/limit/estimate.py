@@ -41,6 +41,7 @@ class LimitEstimate:
     """What one replicate takes: peak `bytes`, `flops`, rough `seconds`, and upper bounds of columns.
 
     `heaviest` is the value, products with matrices aside, that takes the largest part of the time, `share` that part.
+    `draw_seconds` is what depends on a random start: the part that every further draw takes again.
     """
 
     bytes: int
@@ -50,6 +51,7 @@ class LimitEstimate:
     spaces: tuple[SpaceBound, ...]
     heaviest: Node | None = None
     share: float = 0.0
+    draw_seconds: float = 0.0
 
     @property
     def columns(self) -> int:
@@ -59,9 +61,12 @@ class LimitEstimate:
 
 def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) -> LimitEstimate:
     count = _Count(kets, samples)
+    drawn = 0
     for node in kets.graph.order:
         if isinstance(node, MatMul):
+            before = count.flops
             count.visit(node)
+            drawn += count.flops - before if node in kets.graph.random else 0
     threads = available_threads()
     values = estimate_plan(plan, length=samples, itemsize=itemsize, threads=threads, has_matrices=False)
     rows = sum(2 * min(n, samples) for n in count.sides.values())
@@ -75,6 +80,7 @@ def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) 
         seconds=seconds,
         heaviest=values.heaviest,
         share=values.share * values.seconds / seconds if seconds else 0.0,
+        draw_seconds=values.repeated_seconds + drawn / (BLAS_RATE * threads),
         sides=tuple(SideBound(name=key[0], columns=n) for key, n in count.sides.items()),
         spaces=tuple(
             SpaceBound(name=kets.sector_name(k), columns=n, overflow=count.overflow.get(k))

@@ -25,6 +25,7 @@ def test_draws(nexort, random, tmp_path) -> None:
     with np.load(tmp_path / "out.npz") as saved:
         assert saved["f_draws"].shape == (2, 5)
     assert "5 draws each" in nexort(*arguments).out
+    assert "s of it again for each draw" in nexort("check", random).out
 
 
 def test_given(nexort, random, tmp_path) -> None:

@@ -316,3 +316,9 @@ def test_what_one_draw_or_one_replicate_leaves_unknown() -> None:
     assert np.isnan(one_draw.stderr).all()
     assert np.isnan(one_replicate.stderr).all()
     np.testing.assert_allclose(one_replicate.std, values[0].std(axis=0, ddof=1))
+
+
+def test_cost_of_a_draw_is_the_part_that_varies() -> None:
+    random = LimitRun(graph_of(TRAINING), samples=512).estimate
+    assert 0 < random.draw_seconds < random.seconds
+    assert LimitRun(graph_of("vector x\noutput <x|x>"), samples=512).estimate.draw_seconds == 0
