@@ -51,7 +51,7 @@ def build_parser() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nexort {__version__}")
-    group = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    group = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser, prog="nexort")
     subparsers: dict[str, ArgumentParser] = {}
     for name, usage, help, function, build in _COMMANDS:
         sub = group.add_parser(

@@ -8,19 +8,25 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from nexort.api import CheckOptions, LimitOptions, Program, RunOptions
+from nexort.api import CheckOptions, CompareOptions, LimitOptions, Program, RunOptions
 from nexort.errors import UsageFault
 
 
 @pytest.mark.parametrize(
-    ("options", "method"), [(RunOptions, Program.run), (LimitOptions, Program.limit), (CheckOptions, Program.check)]
+    ("options", "method"),
+    [
+        (RunOptions, Program.run),
+        (LimitOptions, Program.limit),
+        (CompareOptions, Program.compare),
+        (CheckOptions, Program.check),
+    ],
 )
 def test_methods_take_the_options_with_their_defaults(options, method):
     signature = inspect.signature(method).parameters
     for option in fields(options):
         default = signature[option.name].default
         assert default is inspect.Parameter.empty or default == option.default
-    assert set(signature) - {"self", "progress", "given"} == {option.name for option in fields(options)}
+    assert set(signature) - {"self", "progress", "given", "results"} == {option.name for option in fields(options)}
 
 
 def test_defaults():

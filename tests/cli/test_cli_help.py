@@ -13,7 +13,7 @@ import pytest
 import nexort as package
 
 GOLDEN = Path(__file__).parent / "golden"
-COMMANDS = ("", "run", "limit", "check", "classify", "lower", "fmt")
+COMMANDS = ("", "run", "limit", "compare", "check", "classify", "lower", "fmt")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -46,7 +46,6 @@ def test_wrong_command_line(nexort, transpose, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "subject"),
     [
-        ("compare P --widths 64,512 --trials 10 --plot fig.png", "`nexort compare`"),
         ("derive P --format latex", "`nexort derive`"),
         ("graph P -o g.svg", "`nexort graph`"),
         ("limit P --tol 1e-3", "--tol"),
