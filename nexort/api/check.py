@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from nexort.api.options import CheckOptions
 from nexort.engine import format_bytes
+from nexort.errors import NexortError
 from nexort.graph import Apply, Data, Graph, MatMul, Node
 from nexort.syntax import ast
 
@@ -101,7 +102,8 @@ class CheckReport:
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.nodes.items())
         yield f"  {sum(self.nodes.values())} nodes: {kinds}"
         yield f"  {self.products} products with an operator, {self.tensors} values of order 2 or more"
-        yield "cost"
+        if self.costs:
+            yield "cost"
         for cost in self.costs:
             yield from cost.lines()
         yield from (f"warning: {warning}" for warning in self.warnings)
@@ -110,34 +112,44 @@ class CheckReport:
 def build_report(
     tree: ast.Program,
     graph: Graph,
+    limit: Graph | NexortError,
     settings: Mapping[str, int | float],
     data: str | None,
     replaced: frozenset[str],
     options: CheckOptions,
 ) -> CheckReport:
-    """`replaced` are the names that `data` holds. Raises NotBuiltFault, ComputationFault as `run` would."""
-    limit_cost, warnings = _limit_cost(graph, options)
+    """`limit` is the graph whose kets are the limit, or why there is none; `replaced` are the names that `data` holds.
+
+    Raises NotBuiltFault, ComputationFault as `run` would.
+    """
+    if isinstance(limit, NexortError):
+        random, limit_cost, warnings = set[str](), (), (f"`nexort limit` will refuse this program: {limit.message}",)
+    else:
+        random = {output.name for output in limit.outputs if not limit.random.isdisjoint(output.nodes)}
+        limit_cost, warnings = _limit_cost(limit, options)
     run_cost = () if options.width is None else (_run_cost(graph, options.width, options),)
     kinds = Counter(type(node).__name__ for node in graph.order)
     return CheckReport(
         program=tree.source.name,
-        outputs=tuple(_outputs(graph)),
+        outputs=tuple(_outputs(graph, random)),
         params=tuple(_params(tree, settings)),
         data=tuple(_data(tree, graph, data, replaced)),
         nodes=dict(kinds.most_common()),
         products=sum(isinstance(node, Apply | MatMul) for node in graph.order),
         tensors=sum(node.type.order >= 2 and not node.type.is_operator for node in graph.order),
-        costs=(*run_cost, limit_cost),
+        costs=(*run_cost, *limit_cost),
         warnings=warnings,
     )
 
 
-def _outputs(graph: Graph) -> Iterator[Quantity]:
+def _outputs(graph: Graph, random: Collection[str]) -> Iterator[Quantity]:
+    """`random` are the names of those whose limit is a distribution."""
     for output in graph.outputs:
         kind = output.nodes[0].type if output.nodes else None
         shape = (*output.loops, *(kind.shape if kind else ()))
         noun = kind.noun if kind else "scalar"
-        yield Quantity(name=output.name, shape=shape, source=f"family of {noun}s" if shape else noun)
+        law = ", random in the limit" if output.name in random else ""
+        yield Quantity(name=output.name, shape=shape, source=f"{f'family of {noun}s' if shape else noun}{law}")
 
 
 def _params(tree: ast.Program, settings: Mapping[str, int | float]) -> Iterator[Quantity]:
@@ -185,7 +197,7 @@ def _statement(node: Node | None) -> str:
     return node.span.place + "".join(f", {name} = {value}" for name, value in node.passes)
 
 
-def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, ...]]:
+def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[tuple[Cost, ...], tuple[str, ...]]:
     from nexort.limit import LimitRun
 
     run = LimitRun(graph, samples=options.samples, seed=0, dtype=options.dtype)
@@ -202,7 +214,7 @@ def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[Cost, tuple[str, .
         share=estimate.share,
         draw_seconds=estimate.draw_seconds,
     )
-    return cost, tuple(_overflows(estimate.spaces, options.samples))
+    return (cost,), (*graph.notes, *_overflows(estimate.spaces, options.samples))
 
 
 def _overflows(spaces: Iterable[SpaceBound], samples: int) -> Iterator[str]:

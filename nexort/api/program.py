@@ -32,7 +32,7 @@ from nexort.api.options import (
     Method,
     RunOptions,
 )
-from nexort.errors import DataFault, UsageFault
+from nexort.errors import DataFault, NexortError, UsageFault
 from nexort.graph import Graph
 from nexort.source import Source
 from nexort.syntax import ast
@@ -205,7 +205,11 @@ class Program:
         return self.check_with(CheckOptions(width=width, samples=samples, dtype=dtype))
 
     def check_with(self, options: CheckOptions) -> CheckReport:
-        return build_report(self.tree, self.graph, self.settings, self.data, frozenset(self.arrays), options)
+        try:
+            limit = self.limit_graph
+        except NexortError as refusal:  # an unstable training still runs at width n
+            limit = refusal
+        return build_report(self.tree, self.graph, limit, self.settings, self.data, frozenset(self.arrays), options)
 
     def classify(self) -> ClassifyReport:
         """The parametrization of each `train` statement: stable, faithful, nontrivial, and the limit that it has.

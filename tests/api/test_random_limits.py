@@ -115,6 +115,59 @@ def test_value_of_a_draw_that_is_not_finite_is_named() -> None:
         program.limit(samples=8, replicates=1)
 
 
+def test_check_names_what_stays_random(program) -> None:
+    report = program.check(samples=64)
+    assert [output.source for output in report.outputs] == ["family of scalars, random in the limit", "scalar"]
+    assert 0 < report.costs[0].draw_seconds <= report.costs[0].seconds
+    fixed = nexort.compile("vector x\noutput <x|x>").check(samples=64)
+    assert fixed.costs[0].draw_seconds == 0
+    assert "draw" not in str(fixed)
+
+
+TRAINING = """\
+import "optimizers.nx"
+param M = 2
+data xi[M] = [1, -0.5]
+data y[M] = [1, 2]
+model net(xi):
+    vector u, v
+    matrix W
+    return v * tanh(W @ tanh(xi * u))
+train net on xi, y:
+    loss = (f - y)^2 / 2
+    optimizer = sgd()
+    rate = 0.5
+    steps = 3
+    parametrization = ntp
+    center = false
+"""
+
+
+def test_uncentred_tangent_limit_has_the_law_of_wide_networks() -> None:
+    program = nexort.compile(TRAINING)
+    limit, run = program.limit(samples=256, replicates=4, draws=75)["f"], program.run(128, trials=200)["f"]
+    assert isinstance(limit, nexort.RandomLimitOutput)
+    assert np.all(np.abs(limit.mean - run.mean) < 4.5 * np.hypot(limit.stderr, run.stderr) + 0.02)
+    # a Gaussian process: the standard error of a standard deviation is its size / sqrt(2 R)
+    error = np.hypot(limit.std / np.sqrt(600), run.std / np.sqrt(400))
+    assert np.all(np.abs(limit.std - run.std) < 4.5 * error + 0.02)
+
+
+def test_given_output_at_initialisation_gives_its_trajectory() -> None:
+    program = nexort.compile(TRAINING)
+    free = program.limit(samples=128, replicates=2, draws=3)["f"]
+    one = program.limit(samples=128, replicates=2, given={"f0": free.values[1, 2, 0]})["f"]
+    np.testing.assert_allclose(one.values[1], free.values[1, 2], atol=1e-10)
+
+
+def test_check_of_a_training_without_a_limit() -> None:
+    report = nexort.compile(TRAINING.replace("ntp", "standard")).check(width=16, samples=64)
+    assert [cost.mode for cost in report.costs] == ["run"]
+    assert "`nexort limit` will refuse this program" in report.warnings[0]
+    report = nexort.compile(TRAINING).check(samples=64)
+    assert [output.source for output in report.outputs] == ["family of scalars, random in the limit"] * 2
+
+
 # ---------------------------------------------------------------------- given
 
 
