@@ -94,7 +94,9 @@ def compute_limit(
     """Independent replicates of the sampled limit; in each, draws of what stays random."""
     from nexort.limit import LimitRun
 
-    run = LimitRun(graph, samples=options.samples, seed=options.seed, dtype=options.dtype)
+    run = LimitRun(
+        graph, samples=options.samples, seed=options.seed, dtype=options.dtype, replicates=options.replicates
+    )
     work = _repeat(graph, _replicates(graph, run, options.draws), options.replicates, LimitResults.repeat, progress)
     return _finish(
         work,

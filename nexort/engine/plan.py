@@ -26,6 +26,8 @@ LEAST_ROWS, MOST_ROWS, LEAST_COLUMNS = 64, 512, 256
 """Bounds of a tile along its axes: products of fewer rows waste BLAS."""
 CHUNKS = 32
 """Least number of units of work of a sweep, where it has so many rows: balances any number of threads."""
+LEAST_ENTRIES = 1 << 17
+"""Entries of a tile below which it is not cut further: a smaller one takes longer to start than to compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Plan:
     outer: frozenset[Node] = field(default=frozenset())
     guarded: frozenset[Node] = field(default=frozenset())
     """Branches of `where`: finite only where they are chosen."""
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether some average draws random pairs of copies."""
+        return any(tied_count(op) for op in self.levels.roots.values())
 
 
 def build_plan(
@@ -275,7 +282,8 @@ def tile_extents(program: TileProgram, length: int) -> tuple[int, ...]:
         floor = min(length, LEAST_ROWS if grid < program.rank - 1 else LEAST_COLUMNS)
         while largest_block(program, tuple(extents)) > TILE_ENTRIES and extents[grid] > floor:
             extents[grid] = max(floor, (extents[grid] + 1) // 2)
-    extents[0] = min(extents[0], max(1, -(-length // CHUNKS)), MOST_ROWS)
+    least = -(-LEAST_ENTRIES // max(1, largest_block(program, (1, *extents[1:]))))
+    extents[0] = min(extents[0], max(least, -(-length // CHUNKS)), MOST_ROWS)
     return tuple(extents)
 
 

@@ -52,11 +52,12 @@ class Workers:
 
     def for_each(self, task: Callable[[int], object], count: int) -> None:
         """task(0), …, task(count − 1), started in this order."""
+        # a new one in every case: that of the last call is set, and tasks look at it
+        stop = self._stop = Event()
         if self._pool is None or count <= 1:
             for k in range(count):
                 task(k)
             return
-        stop = self._stop = Event()
         counter = iter(range(count))
         lock = Lock()
 

@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nexort.engine import Array, Streams, build_plan, execute, execute_shared, refuse_too_large
+from nexort.engine import Array, Plan, Streams, build_plan, execute, execute_shared, refuse_too_large
+from nexort.errors import ComputationFault
 from nexort.graph import Graph, collector_paused
 from nexort.graph.terms import Place
 from nexort.limit.estimate import estimate_limit_run
+from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
 from nexort.limit.parity import find_parity, without_zeros
@@ -26,11 +28,15 @@ Progress: TypeAlias = Callable[[int, int], None]
 class LimitRun:
     """The limit of a graph's outputs as n → ∞, estimated from `samples` samples of every ket.
 
+    Where that saves time, so many of the first `replicates` replicates are computed at once (`lanes`).
+
     Raises WidthFault where a number in n has no limit or a value that vanishes through n meets a jump.
     """
 
     @collector_paused()
-    def __init__(self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64") -> None:
+    def __init__(
+        self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64", replicates: int = 1
+    ) -> None:
         check_width_limits(graph)
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
@@ -39,18 +45,17 @@ class LimitRun:
         self.seed = seed
         self.dtype = np.dtype(dtype)
         self._kets = KetGraph(lowered)
-        self._plan = build_plan(
-            lowered,
-            length=samples,
-            outer_sums=outer_sums(lowered),
-            rule=ket_average_rule(samples),
-            varying=lowered.random,
-        )
+        self._plan = self._build_plan(lowered)
         self.random_outputs = frozenset(
             output.name for output in lowered.outputs if not lowered.random.isdisjoint(output.nodes)
         )
         """The names of the outputs whose limit is a distribution."""
         self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
+        self._replicates = replicates
+        is_single = lowered.is_random or self._plan.has_pairs
+        self._lanes = None if is_single else _Lanes.of(lowered, lane_count(replicates, samples), self._build_plan)
+        self._ready: dict[int, dict[str, Array]] = {}
+        """Replicates computed together with the last one that was asked for."""
 
     def replicate(self, k: int, progress: Progress | None = None, draw: int = 0) -> dict[str, Array]:
         """The outputs by name, from replicate k: it depends on the seed and k, not on other replicates.
@@ -58,6 +63,12 @@ class LimitRun:
         Where the limit is random, of its draw number `draw`.  Raises ComputationFault where it would not fit the
         memory, a value is not finite, or the arguments of a matrix outnumber the samples.
         """
+        if self._lanes is not None and k < self._replicates:
+            try:
+                return self._replicate_in_lanes(self._lanes, k, progress)
+            except ComputationFault:
+                # some lane failed: this replicate on its own either succeeds or says why it does not
+                self._lanes = None
         (outputs,) = self.draws(k, [draw], progress)
         return outputs
 
@@ -67,13 +78,7 @@ class LimitRun:
         What does not depend on a random value is computed once.
         """
         refuse_too_large(self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
-        meaning = KetMeaning(
-            self._kets,
-            samples=self.samples,
-            streams=Streams(self.seed, k),
-            dtype=self.dtype,
-            warn=self._warn,
-        )
+        meaning = self._meaning(k)
         first, rest = self._plan.shared, len(self._plan.steps) - self._plan.shared
         shown = _Progress(progress, first + rest * len(draws))
         shared = execute_shared(self._plan, meaning, progress=shown.after(0))
@@ -82,6 +87,30 @@ class LimitRun:
             restore()
             meaning.draw = draw
             yield execute(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
+
+    def _replicate_in_lanes(self, lanes: _Lanes, k: int, progress: Progress | None) -> dict[str, Array]:
+        """Replicate k, computed with the others of its group where it is the first of them that is asked for."""
+        if k not in self._ready:
+            count = lanes.graph.count
+            group = range(k - k % count, k - k % count + count)
+            refuse_too_large(count * self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
+            meaning = LaneMeaning(lanes.graph, [self._meaning(each) for each in group])
+            outputs = execute(lanes.plan, meaning, progress=progress)
+            axes = {output.name: len(output.loops) for output in lanes.plan.graph.outputs}
+            self._ready = {
+                each: {name: values.take(lane, axis=axes[name]) for name, values in outputs.items()}
+                for lane, each in enumerate(group)
+            }
+        return self._ready.pop(k)
+
+    def _meaning(self, k: int) -> KetMeaning:
+        return KetMeaning(
+            self._kets, samples=self.samples, streams=Streams(self.seed, k), dtype=self.dtype, warn=self._warn
+        )
+
+    def _build_plan(self, graph: Graph) -> Plan:
+        rule = ket_average_rule(self.samples)
+        return build_plan(graph, length=self.samples, outer_sums=outer_sums(graph), rule=rule, varying=graph.random)
 
     def _without_zeros(self, lowered: Graph) -> Graph:
         """The graph with 0 for what is 0 by symmetry."""
@@ -96,6 +125,22 @@ class LimitRun:
     def _warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lanes:
+    """The graph of several replicates at once, and its plan."""
+
+    graph: LaneGraph
+    plan: Plan
+
+    @staticmethod
+    def of(graph: Graph, count: int, build: Callable[[Graph], Plan]) -> _Lanes | None:
+        """None where replicates run one by one."""
+        if count < 2:
+            return None
+        lanes = build_lanes(graph, count)
+        return _Lanes(lanes, build(lanes.graph))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from nexort.graph import (
 from nexort.graph.terms import Place
 from nexort.limit.classes import INPUTS, OUTPUTS, WidthClasses, find_width_classes, matrix_elements
 from nexort.limit.parity import KetParity, find_parity
-from nexort.limit.products import Products
+from nexort.limit.products import Products, run_in_turn
 from nexort.limit.sides import InitialOperator
 from nexort.limit.spaces import WidthSpace
 from nexort.limit.width import width_limit
@@ -170,9 +170,12 @@ class KetMeaning:
             named[index] = (matrix, int(elements[index]))
         return named
 
-    def matmul(self, node: MatMul, matrix: Array, argument: Array, workers: Workers) -> Array:
-        """For each element of the matrix family, hat + dot of all the arguments that it meets, as one batch."""
-        self._products.for_each = workers.for_each
+    def matmul(self, node: MatMul, matrix: Array, argument: Array, workers: Workers | None) -> Array:
+        """For each element of the matrix family, hat + dot of all the arguments that it meets, as one batch.
+
+        Without workers, on the thread of the caller.
+        """
+        self._products.for_each = workers.for_each if workers is not None else run_in_turn
         named = np.empty((), object) if isinstance(matrix, tuple) else matrix  # an element of a family is bare
         if named is not matrix:
             named[()] = matrix

@@ -97,6 +97,9 @@ class WidthSpace:
     def absorb(self, Q: Array, place: Place | None = None) -> None:
         """Makes later draws orthogonal to the rows Q (k, N) too."""
         free = self.room - self._basis.rank
+        if free <= 0:
+            self._warn_once(place)
+            return
         fresh = self._basis.extend(Q, free)
         if len(fresh) == free < len(Q):
             self._warn_once(place)
