@@ -6,7 +6,8 @@ read what sweeps of lower levels left behind; a value of small order that comes 
 
 A large value is stored if a matrix product applies it, if it is read in another order of its axes or under more axes,
 or if a later sweep reads it and it is not *light*: made by few operations from vectors alone, so that making it again
-is cheaper than memory.
+is cheaper than memory.  Values that vary, because their steps run several times on what the others left, are of levels
+above all others: so what they read is stored and not made again each time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from nexort.symbolic import kernel
 
 LIGHT_COST = 8.0
 """Additions per entry up to which a value made from vectors is made again: about the cost of writing and reading it."""
+VARYING_LEVEL = 1_000_000
+"""The level of the first values that vary: no graph has so many sweeps in turn."""
 PRODUCT_DISCOUNT = 16.0
 """A BLAS operation costs about a sixteenth of an entrywise one."""
 
@@ -32,6 +35,7 @@ class Levels:
     graph: Graph
     factored: frozenset[Node]
     is_paired: Callable[[int, int], bool]
+    varying: frozenset[Node] = frozenset()
     level: dict[Node, int] = field(default_factory=dict)
     large: set[Node] = field(default_factory=set)
     stored: set[Node] = field(default_factory=set)
@@ -60,11 +64,14 @@ def has_large_type(node: Node) -> bool:
 
 
 def find_levels(
-    graph: Graph, factored: frozenset[Node], is_paired: Callable[[int, int], bool] = lambda free, bound: False
+    graph: Graph,
+    factored: frozenset[Node],
+    is_paired: Callable[[int, int], bool] = lambda free, bound: False,
+    varying: frozenset[Node] = frozenset(),
 ) -> Levels:
     """Levels, stored values and roots of a lowered graph; `factored` values are kept as sums of outer products, and
     an average with so many (free, bound) axes pairs its bound axes at random if `is_paired`."""
-    levels = Levels(graph, factored, is_paired)
+    levels = Levels(graph, factored, is_paired, varying)
     for node in graph.order:
         _place(levels, node)
     _choose_stored(levels)
@@ -82,7 +89,8 @@ def _place(levels: Levels, node: Node) -> None:
     if has_large_type(node):
         levels.large.add(node)
     elif not any(operand in levels.large for operand in node.operands):
-        levels.level[node] = max((levels.available(operand) for operand in node.operands), default=0)
+        least = VARYING_LEVEL if node in levels.varying else 0
+        levels.level[node] = max((least, *(levels.available(operand) for operand in node.operands)))
         return
     op = root_op(node, levels.is_paired)
     levels.level[node] = max((_read_level(levels, op, *read) for read in op.inputs), default=0)

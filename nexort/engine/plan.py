@@ -100,8 +100,9 @@ def build_plan(
     are made by the last steps.
     """
     outer, rule = frozenset(outer_sums), rule or AverageRule()
-    levels = find_levels(graph, choose_factored(graph, outer), lambda free, bound: rule.is_paired(free, bound, length))
-    ordered = _order_steps(levels, _make_steps(levels, varying))
+    factored = choose_factored(graph, outer)
+    levels = find_levels(graph, factored, lambda free, bound: rule.is_paired(free, bound, length), varying)
+    ordered = _order_steps(levels, _make_steps(levels))
     steps = [step for step in ordered if varying.isdisjoint(step.produced)]
     shared = len(steps)
     steps += [step for step in ordered if not varying.isdisjoint(step.produced)]
@@ -113,19 +114,19 @@ def build_plan(
     return Plan(graph, levels, tuple(steps), freed, overwritten, shared, outer, find_guarded(graph))
 
 
-def _make_steps(levels: Levels, varying: frozenset[Node]) -> list[Step]:
+def _make_steps(levels: Levels) -> list[Step]:
     steps: list[Step] = []
     for node in levels.graph.order:
         if node not in levels.large and node not in levels.roots:
             steps.append(NodeStep(node))
-    steps.extend(_make_sweeps(levels, varying))
+    steps.extend(_make_sweeps(levels))
     return steps
 
 
-def _make_sweeps(levels: Levels, varying: frozenset[Node]) -> list[SweepStep]:
-    """Roots of one level and rank that share large values, and vary alike, make one sweep."""
+def _make_sweeps(levels: Levels) -> list[SweepStep]:
+    """Roots of one level and rank that share large values make one sweep."""
     groups = Groups()
-    keys = {node: (levels.level[node], rank(op), node in varying) for node, op in levels.roots.items()}
+    keys = {node: (levels.level[node], rank(op)) for node, op in levels.roots.items()}
     for node, op in levels.roots.items():
         key = keys[node]
         # random pairs are its own: another root must not change its draws

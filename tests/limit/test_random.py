@@ -34,8 +34,8 @@ scalar s ~ N(0.5, 1), c[2] ~ N(0, 1)
 vector x[3], y
 matrix W, V
 A{i,j} = tanh(y{i} * x[0]{j})
-A{i,j} = tanh(A{i,j} * x[1]{i} + x[1]{j})
 B = A
+A{i,j} = tanh(A{i,j} * x[1]{i} + x[1]{j})
 h[a] = W @ relu(V @ x[a])
 output <h[a] | h[b]> as K[a, b]
 output <x[1] | A | x[2]> as first
