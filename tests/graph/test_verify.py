@@ -13,8 +13,10 @@ from nexort.graph import (
     Axes,
     Contract,
     Data,
+    Fluctuation,
     Graph,
     InitialMatrix,
+    InitialScalar,
     InitialVector,
     Map,
     MatMul,
@@ -60,6 +62,8 @@ GOOD = [
     Select(type=Type((3,)), operands=(D,), index=(None, 1)),
     Stack(type=Type((2,), 1), operands=(X, X), axis=0),
     Stop(type=VECTOR, operands=(X,)),
+    InitialScalar(type=Type((3,)), name="s"),
+    Fluctuation(type=Type((3,)), operands=(H,), name="v"),
 ]
 
 BAD = [
@@ -87,6 +91,9 @@ BAD = [
     (Stop(type=SCALAR, operands=(X,)), "type has changed"),
     (Data(type=Type((3,)), name="d", array=np.zeros(2), digest=b""), "static shape"),
     (Number(type=VECTOR, value=1.0), "scalar"),
+    (InitialScalar(type=VECTOR, name="s"), "not a scalar"),
+    (Fluctuation(type=SCALAR, operands=(OUTER,), name="v"), "no vector"),
+    (Fluctuation(type=SCALAR, operands=(H,), name="v"), "does not follow"),
 ]
 
 
