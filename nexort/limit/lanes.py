@@ -136,7 +136,8 @@ class LaneMeaning:
         return width_limit(node)
 
     def initial_scalar(self, node: InitialScalar) -> Array:
-        raise AssertionError("replicates of a random limit run one by one")
+        assert node.variance == 0, "replicates of a random limit run one by one"
+        return self._replicates[0].initial_scalar(node)
 
     def fluctuation(self, node: Fluctuation, vector: Array) -> Array:
         raise AssertionError("replicates of a random limit run one by one")

@@ -128,6 +128,12 @@ output <y | W @ (s * x) + s^2 * W' @ relu(W @ x)> + s as q
     assert LimitRun(given, samples=64).replicate(0)["q"] == pytest.approx(expected, abs=1e-12)
 
 
+def test_families_of_constant_scalars_in_replicates_at_once() -> None:
+    run = LimitRun(graph_of("scalar c[2] = 0.5\nvector x\noutput c[a] * avg(x^2) as q[a]"), samples=16, replicates=4)
+    for k in range(4):
+        np.testing.assert_allclose(run.replicate(k)["q"], 0.5)
+
+
 # ---------------------------------------------------------------------- draws
 
 
