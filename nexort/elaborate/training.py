@@ -166,7 +166,7 @@ class _Reader:
             error=self.table.get("error"),
             weights=self.table.get("weights"),
             per_input=self._per_input(size),
-            is_centred=read.word(self.table.get("center"), {"true": True, "false": False}, default=False),
+            is_centred=read.word(self.table.get("center"), {"true": True, "false": False}, default=True),
             kernels=read.kernels(self.table.get("kernels"), model),
             taken=self._taken(model),
             given=None,

@@ -15,7 +15,8 @@ from nexort.errors import NameFault, SyntaxFault, TypeFault
 from nexort.source import Span
 from nexort.syntax import ast, walk_nodes
 from nexort.training.exponents import Kind
-from nexort.training.quote import number, rebuild
+from nexort.training.pieces import number
+from nexort.training.quote import rebuild
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ here carries the place in the user's text that it stands for; trees that are put
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from textwrap import dedent
@@ -67,28 +67,3 @@ def _changed(values: tuple[object, ...], change: Change) -> tuple[object, ...]:
         else value
         for value in values
     )
-
-
-def number(value: int, span: Span) -> ast.Expr:
-    return ast.Number(span=span, value=value, text=str(value))
-
-
-def product(factors: Sequence[ast.Expr], span: Span) -> ast.Expr:
-    """Their product, from the left; 1 if there are none."""
-    if not factors:
-        return number(1, span)
-    whole = factors[0]
-    for factor in factors[1:]:
-        whole = ast.Binary(span=span, operator="*", left=whole, right=factor)
-    return whole
-
-
-def total(terms: Sequence[ast.Expr], span: Span) -> ast.Expr:
-    """Their sum, balanced, so that many terms do not make a deep tree; 0 if there are none."""
-    if not terms:
-        return number(0, span)
-    if len(terms) == 1:
-        return terms[0]
-    half = len(terms) // 2
-    left, right = total(terms[:half], span), total(terms[half:], span)
-    return ast.Binary(span=span, operator="+", left=left, right=right)
