@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
 from nexort.errors import Label as Mark
 from nexort.errors import NameFault, SyntaxFault, TypeFault, suggest
-from nexort.syntax import ast, walk_nodes
-from nexort.training import Model, Normalization, Parametrization, Trained
+from nexort.syntax import ast
+from nexort.training import Model, Normalization, Parametrization
 from nexort.training.exponents import Exponents, Kind, abcd, mup, ntp, standard, up
 
 FIELDS = (
@@ -242,46 +242,3 @@ def _fraction(tree: ast.Expr, number: Number) -> Fraction:
     if abs(float(found) - value) > 1e-12 * max(1.0, abs(value)):
         raise SyntaxFault("an exponent is a fraction with a small denominator", tree.span, hint="for example 3/4")
     return found
-
-
-# -------------------------------------------------------------- classification
-
-
-def outside_assumption(model: Model, parameters: Sequence[Trained], readouts: frozenset[str]) -> tuple[str, ...]:
-    """Where Assumption 2.8.2 does not hold: an MLP with smooth activations, entrywise and sign-preserving updates."""
-    return tuple(_outside(model, parameters, readouts))
-
-
-def _outside(model: Model, parameters: Sequence[Trained], readouts: frozenset[str]) -> Iterator[str]:
-    kinked = sorted(_called(model) & {"relu", "abs", "sign", "step", "leaky_relu", "max", "min", "clip", "where"})
-    if kinked:
-        yield f"{', '.join(kinked)} is not smooth"
-    if not readouts:
-        yield "the model does not end in v * z with a fresh v"
-    if any(part.kind == "scalar" for part in parameters):
-        yield "scalar parameters"
-    if _is_reused(model, parameters):
-        yield "a matrix that is used more than once, or transposed"
-    if any(part.normalization.rule != "none" or part.has_rms for part in parameters):
-        yield "updates that are not entrywise"
-
-
-def _called(model: Model) -> set[str]:
-    calls = (node.function for node in walk_nodes(model.tree) if isinstance(node, ast.Call))
-    return {function.id for function in calls if isinstance(function, ast.Name)}
-
-
-def _is_reused(model: Model, parameters: Sequence[Trained]) -> bool:
-    """Whether a matrix occurs twice in the text, in a loop, or transposed."""
-    matrices = {part.name for part in parameters if part.kind == "matrix"}
-    counts = dict.fromkeys(matrices, 0)
-    for statement in model.body:
-        for node in walk_nodes(statement):
-            if isinstance(node, ast.Name) and node.id in matrices:
-                counts[node.id] += 1
-            if isinstance(node, ast.Prime) and any(
-                isinstance(inner, ast.Name) and inner.id in matrices for inner in walk_nodes(node)
-            ):
-                return True
-    families = {part.name for part in parameters if part.shape}
-    return any(count > 1 and name not in families for name, count in counts.items())

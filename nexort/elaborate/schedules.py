@@ -1,0 +1,54 @@
+"""Rates and decays over the steps of a training: numbers that are known before the run, and the power of n of a rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nexort.elaborate.constants import number_at
+from nexort.elaborate.values import Value, Width
+from nexort.errors import WidthFault
+from nexort.symbolic import leading_power
+from nexort.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Evaluates fields at each of `steps` steps; `evaluate(tree, t)` is an expression's value at step t."""
+
+    steps: int
+    evaluate: Callable[[ast.Expr, int], Value]
+
+    def numbers(self, field: ast.Field) -> list[int | float]:
+        """The field at each step."""
+        what = f"the {field.name.id}"
+        return [number_at(field.value, lambda tree, t=t: self.evaluate(tree, t), what) for t in range(self.steps)]
+
+    def power(self, field: ast.Field) -> Fraction | None:
+        """k, where a rate is of order n^-k at every step; None where it is 0 at all of them."""
+        found: dict[Fraction, int] = {}
+        for step in range(self.steps):
+            power = self._power_at(field, step)
+            if power is not None:
+                found.setdefault(power, step)
+        if len(found) > 1:
+            (first, a), (second, b) = list(found.items())[:2]
+            raise WidthFault(
+                f"the rate is of order n^{-first} at step {a} and n^{-second} at step {b}",
+                field.value.span,
+                hint="a schedule changes the rate by numbers, not by powers of n",
+            )
+        return next(iter(found), None)
+
+    def _power_at(self, field: ast.Field, step: int) -> Fraction | None:
+        value = self.evaluate(field.value, step)
+        if not isinstance(value, Width):
+            number = number_at(field.value, lambda tree: self.evaluate(tree, step), f"the {field.name.id}")
+            return Fraction(0) if number != 0 else None
+        leading = leading_power(value.expression)
+        if leading is None:
+            hint = "write it as a number times a power of n: 0.1 / n"
+            raise WidthFault("how this rate grows with n is not known", field.value.span, hint=hint)
+        coefficient, power = leading
+        return Fraction(-power).limit_denominator(1000) if coefficient != 0 else None
