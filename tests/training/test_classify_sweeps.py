@@ -59,7 +59,7 @@ def test_drawn_classes_are_classified() -> None:
 
 
 def test_programs_are_classified_as_drawn() -> None:
-    for _, drawn, text in draw(10, SEED):
+    for _, drawn, text in draw(3, SEED):
         assert nexort.compile(text).classify()["mlp"].regime == drawn.expected
 
 
