@@ -10,8 +10,7 @@ from typing import TypeVar
 from nexort.errors import Label as Mark
 from nexort.errors import NameFault, SyntaxFault, TypeFault, suggest
 from nexort.syntax import ast
-from nexort.training import Model, Normalization, Parametrization
-from nexort.training.exponents import Exponents, Kind, abcd, mup, ntp, standard, up
+from nexort.training import Exponents, Kind, Model, Normalization, Parametrization, abcd, mup, ntp, standard, up
 
 FIELDS = (
     "loss", "weights", "error", "optimizer", "rate", "steps", "parametrization", "decay", "normalize", "center",

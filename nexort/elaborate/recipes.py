@@ -75,7 +75,9 @@ class _Reader:
         loss, weights = table.loss(), table.get("weights")
         parametrization = self._parametrization()
         parameters = tuple(self._parameter(name, parametrization) for name in model.parameters)
-        has_indices = weights is None or weights.indices is not None
+        per_input: frozenset[str] = frozenset()
+        if weights is not None and weights.indices is None:
+            per_input = arrays_of_inputs(weights.value, self.inputs.size, self.scope)
         return Recipe(
             span=self.tree.model.span,
             name=self.tree.alias.id if self.tree.alias is not None else "",
@@ -96,7 +98,7 @@ class _Reader:
             loss=loss,
             error=table.get("error"),
             weights=weights,
-            per_input=frozenset() if has_indices else arrays_of_inputs(weights.value, self.inputs.size, self.scope),
+            per_input=per_input,
             is_centred=read.word(table.get("center"), {"true": True, "false": False}, default=True),
             kernels=read.kernels(table.get("kernels"), model),
             taken=self._taken(),

@@ -1,4 +1,4 @@
-"""Rates and decays over the steps of a training: numbers that are known before the run, and the power of n of a rate."""
+"""Rates and decays over the steps of a training: numbers known before the run, and the power of n of a rate."""
 
 from __future__ import annotations
 

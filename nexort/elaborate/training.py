@@ -14,8 +14,7 @@ from nexort.elaborate.unrolling import Unrolling
 from nexort.errors import SyntaxFault, WidthFault
 from nexort.graph.terms import data
 from nexort.syntax import ast
-from nexort.training import Recipe, expand_finite, expand_limit
-from nexort.training.exponents import ONE
+from nexort.training import ONE, Recipe, expand_finite, expand_limit
 
 
 def train(unroller: Unrolling, tree: ast.Train) -> None:
