@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
+from scipy.linalg import get_lapack_funcs, qr
 
 from nexort.engine import Array
 from nexort.limit.products import Products
@@ -101,12 +101,12 @@ class Basis:
         fresh = self.orthonormal_if_safe(rows)
         if fresh is None:
             fresh = independent_rows(rows, self.tolerance)
-        return self.adopt(self.orthonormal(self.outside(fresh[:room])))
+        return self.adopt(self.polished(self.outside(fresh[:room])))
 
     def orthonormal(self, X: Array) -> Array:
         """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E, L Lᵀ = X Xᵀ / N, L_ii > 0.
 
-        The Gram matrix squares the condition of X: what must be orthonormal to rounding goes through here twice.
+        Orthonormal to rounding times the square of the condition of X (`polished` makes it rounding).
         """
         return self._divided(np.linalg.cholesky(self._products.inner(X, X)), X) if len(X) else X
 
@@ -120,9 +120,16 @@ class Basis:
             return None
         return self._divided(L, X) if np.diagonal(L).min() > _SAFE_CHOLESKY else None
 
+    def polished(self, X: Array) -> Array:
+        """Orthonormal to rounding from nearly orthonormal X: (3/2 − X Xᵀ / 2N) X, a step of Newton's method."""
+        step = -0.5 * self._products.inner(X, X)
+        step[np.diag_indices(len(X))] += 1.5
+        return self._products.combine(step, X)
+
     def _divided(self, L: Array, X: Array) -> Array:
         """L⁻¹ X."""
-        inverse = solve_triangular(L, np.eye(len(L), dtype=L.dtype), lower=True, check_finite=False)
+        invert: Any = get_lapack_funcs("trtri", (L,))
+        inverse, _ = invert(L, lower=1)
         return self._products.combine(inverse, X)
 
     def adopt(self, Q: Array) -> Array:

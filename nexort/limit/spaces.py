@@ -91,7 +91,7 @@ class WidthSpace:
         if fit < count:
             self._warn_once(place)
         E = self._basis.outside(self._basis.orthonormal(self._basis.outside(G[:fit])))
-        G[:fit] = self._basis.adopt(self._basis.orthonormal(E))
+        G[:fit] = self._basis.adopt(self._basis.polished(E))
         return G
 
     def absorb(self, Q: Array, place: Place | None = None) -> None:
