@@ -65,7 +65,7 @@ def next_serial() -> int:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     type: Type
-    operands: tuple[Node, ...] = ()
+    operands: tuple[Node, ...] = field(default=(), repr=False)
     span: Span | None = field(default=None, repr=False)
     passes: tuple[tuple[str, int], ...] = ()
     """The loop passes the node was made in, outermost first: (("t", 3), …). For messages and `derive`."""

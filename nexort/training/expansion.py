@@ -242,7 +242,12 @@ class Expansion(ABC):
     def _normalized(self, part: Trained, Q: ast.Expr, size: ast.Expr) -> ast.Expr:
         """Q by its rule; R is the rms of Q over all entries of the tensor, S = `size` that of the weight."""
         R = quote_expression("abs(Q)" if part.kind == "scalar" else "sqrt(avg(Q^2))", part.span, {"Q": Q})
-        forms = {"update": "Q / R", "clip": "Q * min(1, theta / R)", "weight": "Q / S", "lamb": "Q * (S / R)"}
+        forms = {
+            "update": "where(R > 0, Q / R, 0)",  # a gradient that is 0 everywhere stays 0
+            "clip": "Q / max(1, R / theta)",
+            "weight": "Q / S",
+            "lamb": "where(R > 0, Q * (S / R), 0)",
+        }
         parts: dict[str, Part] = {"Q": Q, "R": R, "S": size}
         if part.normalization.theta is not None:
             parts["theta"] = self.in_step(part.normalization.theta)
