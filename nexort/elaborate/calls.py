@@ -12,7 +12,7 @@ from nexort.elaborate.families import Variable
 from nexort.elaborate.scope import Array, Constant, Rule
 from nexort.elaborate.starts import evaluate_fluctuation
 from nexort.elaborate.values import Value, noun
-from nexort.elaborate.weights import evaluate_size
+from nexort.elaborate.weights import evaluate_output, evaluate_size
 from nexort.errors import IndexFault, TypeFault
 from nexort.graph.terms import Term, average_over, stop
 from nexort.symbolic import FUNCTIONS, Fn, comparison_where
@@ -59,6 +59,8 @@ def _call_name(ev: Evaluation, tree: ast.Call, name: ast.Name) -> Value:
             return reductions.in_optimizer(ev, tree, name.id)
         case "where":
             return _where(ev, tree)
+        case "~output":
+            return evaluate_output(ev, tree)
         case "~fluctuation":
             return evaluate_fluctuation(ev, tree)
         case "~frobenius":

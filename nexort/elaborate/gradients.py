@@ -71,6 +71,13 @@ def _check(ev: Evaluation, tape: Tape, current: Leaf | Split, variable: Variable
                 hint="take the gradient in the vectors that it is made of",
             )
     if not any(tape.depends_on(leaf.node) for leaf in versions):
+        if scalar.span == parameter.span:  # of an expansion, whose parts have one place
+            raise GradientFault(
+                f"what the model returns does not depend on '{variable.name}'",
+                versions[0].span,
+                Mark(tree.span, "it would be trained here"),
+                hint="leave the parameter out",
+            )
         raise GradientFault(
             f"{scalar.span.text} does not depend on the current version of {parameter.span.text}",
             parameter.span,

@@ -21,9 +21,10 @@ class Inputs:
     arguments: Mapping[str, str]
 
 
-def bind_inputs(tree: ast.Train, model: Model, scope: Scope, evaluate: Evaluate) -> Inputs:
-    """Check the arrays behind `on`; the lengths of their axes become the model's shape names in `scope`."""
-    arrays = [_array(name, scope) for name in tree.arrays]
+def bind_inputs(tree: ast.Train, model: Model, outer: Scope, scope: Scope, evaluate: Evaluate) -> Inputs:
+    """Check the arrays behind `on`, of the program's scope `outer`; the lengths of their axes become the model's shape
+    names in `scope`."""
+    arrays = [_array(name, outer) for name in tree.arrays]
     size = _count(tree.arrays, arrays)
     items = list(model.arguments.values())
     if len(items) > len(arrays):

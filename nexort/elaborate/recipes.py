@@ -61,7 +61,7 @@ class _Reader:
         self.unroller, self.tree, self.model = unroller, tree, model
         self.scope = _visible(unroller.scope)
         self.table = read.collect(tree, model)
-        self.inputs = bind_inputs(tree, model, self.scope, self._evaluate)
+        self.inputs = bind_inputs(tree, model, unroller.scope, self.scope, self._evaluate)
         self._check_names()
         steps = self.table.required("steps", "the number of updates: steps = 30")
         self.schedule = Schedule(size_at(steps.value, self._evaluate, "steps"), self._evaluate)

@@ -42,7 +42,7 @@ def _check_limit(recipe: Recipe) -> None:
     found = recipe.classification
     if found.regime in ("unstable", "unfaithful"):
         reasons = "; ".join(f"{failure.inequality}: {failure.meaning}" for failure in found.failures)
-        repairs = "; ".join(dict.fromkeys(failure.repair for failure in found.failures))
+        repairs = ", ".join(dict.fromkeys(str(change) for failure in found.failures for change in failure.changes))
         raise WidthFault(
             f"this training has no infinite-width limit, its parametrization is {found.regime}: {reasons}",
             recipe.parametrization_span,

@@ -16,6 +16,8 @@ from nexort.training.quote import Part, quote, quote_expression
 from nexort.training.recipe import Recipe, Trained
 
 Statements = tuple[ast.Stmt, ...]
+OUTPUT = "~output"
+"""A function of the evaluator, which no program can name: the average of a returned vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Expansion(ABC):
         """A template in which `a`, `f`, … are this expansion's names, and `x_` is x[a] or, with heads, x[a, o]."""
         named: dict[str, Part] = {
             "a": self.a, "b": self.b, "t": self.t, "P": self.P, "loss": self.loss, "weight": self.weight,
-            "each": self.each, "f_": self.of_input(self.f), "P_": self.of_input(self.P),
+            "each": self.each, "average": OUTPUT, "f_": self.of_input(self.f), "P_": self.of_input(self.P),
             "start_": self.of_input(self.start), "chi_": self.of_input(self.chi),
             "M": number(self.recipe.size, self.span), "T": number(self.recipe.steps, self.span),
         }  # fmt: skip
@@ -140,12 +142,12 @@ class Expansion(ABC):
             (family,) = returned
             assert isinstance(family, ast.Name)
             head = element(family.id, self.input_indices, family.span)
-            yield from self.quote("P_ = avg(head)", family.span, head=head)
+            yield from self.quote("P_ = average(head)", family.span, head=head)
             return
         for head, tree in enumerate(returned):
             value = self.forward_batch.expression(tree)
             target = "P[a < M, k]" if self.recipe.has_heads else "P[a < M]"
-            yield from self.quote(f"{target} = avg(value)", tree.span, value=value, k=number(head, tree.span))
+            yield from self.quote(f"{target} = average(value)", tree.span, value=value, k=number(head, tree.span))
 
     def show(self) -> Iterator[ast.Stmt]:
         """The outputs f and the feature kernels."""

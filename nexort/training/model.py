@@ -7,7 +7,7 @@ the input gets the index of the input as its first static index, so that `h = W 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nexort.errors import Label as Mark
@@ -41,7 +41,12 @@ class Model:
 
     def check(self) -> None:
         """Raise what is wrong with the model by itself."""
-        _ = self.arguments, self.parameters, self.returned
+        read = {name for part in (*self.body, self._return) for name in names_of(part)}
+        _ = self.arguments, self.returned
+        for name, declared in self.parameters.items():
+            if name not in read:
+                hint = "use it in what the model returns, or leave it out"
+                raise NameFault(f"the parameter '{name}' is not used", declared.span, hint=hint)
 
     @cached_property
     def arguments(self) -> dict[str, ast.DataItem]:
@@ -198,15 +203,19 @@ class Batch:
     def _rewritten(self, node: ast.Node) -> ast.Node:
         match node:
             case ast.Name():
-                base = self.renamed.get(node.id, node)
+                base = self._named(node)
                 return self._indexed(base, (), node.span) if node.id in self.names else base
             case ast.Subscript(base=ast.Name() as name) if name.id in self.names:
                 indices = tuple(self.expression(part) for part in node.indices)
-                return self._indexed(self.renamed.get(name.id, name), indices, node.span)
+                return self._indexed(self._named(name), indices, node.span)
             case ast.Keyword():
                 return ast.Keyword(span=node.span, name=node.name, value=self.expression(node.value))
             case _:
                 return rebuild(node, self._rewritten)
+
+    def _named(self, name: ast.Name) -> ast.Expr:
+        """What a name stands for, at its place."""
+        return replace(self.renamed[name.id], span=name.span) if name.id in self.renamed else name
 
     def _indexed(self, base: ast.Expr, indices: tuple[ast.Expr, ...], span: Span) -> ast.Subscript:
         return ast.Subscript(span=span, base=base, indices=(ast.Name(span=span, id=self.index), *indices))
