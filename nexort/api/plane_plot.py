@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexort.api.classify import ClassifyReport
 from nexort.api.plots import GRID, INK, check_plot
@@ -40,7 +40,7 @@ def draw_planes(report: ClassifyReport, path: str, axes: str | None = None) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {"font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "hatch.linewidth": 0.5}
+    style: Any = {"font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "hatch.linewidth": 0.5}
     with mpl.rc_context(style):
         figure = Figure(figsize=(PANEL[0] * len(planes), PANEL[1]), layout="constrained", dpi=150)
         FigureCanvasAgg(figure)

@@ -53,7 +53,7 @@ def _check_limit(recipe: Recipe) -> None:
         what = "the decayed output at initialisation" if recipe.is_centred else "the output at initialisation"
         raise WidthFault(
             f"{what} has a limit only if every returned vector is v * z, with v a mean-zero vector parameter that is "
-            "used nowhere else (TP4b Theorem 2.9.19 and DESIGN: a mean-zero output is not enough)",
+            "used nowhere else: a mean-zero output is not enough",
             recipe.model.tree.body[-1].span,
             hint="write center = true (without decay) for the centred limit, or return v * z",
         )

@@ -24,7 +24,7 @@ QUARTER, HALF = F(1, 4), F(1, 2)
 HIDDEN = ("u", "W", "V")
 
 OPTIMIZERS: Mapping[str, tuple[str, int | None, float, float]] = {
-    "SGD": ("sgd()", 1, 0.4, 0.8),
+    "SGD": ("sgd()", 1, 0.1, 0.2),
     "signs": ("signsgd(eps=0)", 0, 0.2, 0.1),
     "Adam": ("adam(beta1=0.5, beta2=0.5, eps=0.2)", None, 0.2, 0.1),
 }
@@ -32,7 +32,7 @@ OPTIMIZERS: Mapping[str, tuple[str, int | None, float, float]] = {
 
 TRIALS = {64: 64, 128: 40, 256: 24, 512: 16, 1024: 12, 2048: 8}
 STEPS = 2
-ALLOWANCE = 0.4
+ALLOWANCE = 0.25
 """What terms of higher order may add to log rms at width n, times √n."""
 
 PROGRAM = """\
@@ -198,6 +198,7 @@ CLASSES: tuple[Draw, ...] = (
     operator,
     feature_learning,
     operator,
+    feature_learning,
 )
 
 
