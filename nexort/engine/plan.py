@@ -26,7 +26,7 @@ LEAST_ROWS, MOST_ROWS, LEAST_COLUMNS = 64, 512, 256
 """Bounds of a tile along its axes: products of fewer rows waste BLAS."""
 CHUNKS = 32
 """Least number of units of work of a sweep, where it has so many rows: balances any number of threads."""
-LEAST_ENTRIES = 1 << 17
+LEAST_ENTRIES = 1 << 18
 """Entries of a tile below which it is not cut further: a smaller one takes longer to start than to compute."""
 
 

@@ -20,6 +20,9 @@ Dot by parts (Stein's lemma, Remark 2.6.6): with the arguments y = Q_b of Wᵀ, 
 right for every ψ, jumps included, and for arguments of any rank.  Every basis row known so far takes part, also those
 that x does not depend on: their coefficients are 0 in expectation, and with orthogonal columns (`spaces`) the sum over
 all is what makes ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ an identity of the sampled kets, whichever of the two is computed first.
+
+All of this is within one sector (`parity`): hats of arguments of different parity are independent, and basis rows of
+another parity than x have coefficients that are exactly 0, so a matrix is one `InitialOperator` for each sector.
 """
 
 from __future__ import annotations
