@@ -40,7 +40,13 @@ def draw_planes(report: ClassifyReport, path: str, axes: str | None = None) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style: Any = {"font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "hatch.linewidth": 0.5}
+    style: Any = {
+        "font.size": 10,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "hatch.linewidth": 0.5,
+    }
     with mpl.rc_context(style):
         figure = Figure(figsize=(PANEL[0] * len(planes), PANEL[1]), layout="constrained", dpi=150)
         FigureCanvasAgg(figure)
