@@ -12,7 +12,7 @@ two functions that are neither even nor odd) counts as neither.
 | power with a whole exponent | that of the base, as often |
 | sign, tanh, erf, sin / abs, cos of an odd value | odd / even |
 | clip to [-c, c] of an odd value, c even | odd |
-| where, if the comparison keeps its truth value | the parity that both branches share |
+| where, if the comparison keeps its truth value | the parity that both branches share; 0 has any |
 | any function of even values | even |
 """
 
@@ -97,7 +97,8 @@ def _entrywise(expr: Entrywise, operands: list[Parity]) -> Parity:
     if name.startswith("where"):
         left, right, chosen, other = operands
         keeps = left is right is Parity.EVEN or (name in ("where==", "where!=") and _common(left, right) is Parity.ODD)
-        return _common(chosen, other) if keeps else Parity.NEITHER
+        branches = [parity for parity, part in zip((chosen, other), parts(expr)[2:], strict=True) if part != 0]
+        return _common(*branches) if keeps and branches else Parity.NEITHER  # 0 is odd as well as even
     if Parity.NEITHER in operands:
         return Parity.NEITHER
     if name in _ODD_FUNCTIONS:

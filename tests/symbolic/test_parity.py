@@ -28,6 +28,7 @@ CASES = {
     "clip to one side": (call("clip", [X, number(-1), number(2)]), {(0,): "neither"}),
     "where of even values": (where_expr(">", Y, Z**2, X, 3 * X), {(0,): "odd", (2,): "even", (1,): "neither"}),
     "where of equal values": (where_expr("==", X, Y, X, Y**3), {(0, 1): "odd", (0,): "neither"}),
+    "where with a zero": (where_expr(">", Y, Z, X, number(0)), {(0,): "odd", (0, 1): "neither"}),
     "largest": (call("max", [X**2, Y]) * X, {(0,): "odd", (1,): "neither"}),
 }
 
