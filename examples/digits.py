@@ -1,6 +1,6 @@
 """Trains networks of growing width, and infinitely wide ones, to tell even from odd handwritten digits.
 
-    python examples/digits.py [--quick] [--train 150] [--test 100] [--samples 6144] … [--keep FOLDER] [--out FOLDER]
+    python examples/digits.py [--quick] [--train 150] [--test 100] [--samples 6400] … [--keep FOLDER] [--out FOLDER]
                               [--redraw]
 
 Needs scikit-learn and matplotlib (pip install '.[examples]').  The program is digits/digits.nx, with Adam: full batch
@@ -47,7 +47,7 @@ class Sizes:
     """What is computed; each field is a flag.
 
     At each step each image brings a direction on the way up, and each image that is trained on one on the way down.
-    Samples should be 5/4 of (2 train + test) × steps + 64 or more: the limit then draws all of them orthogonal.
+    Samples should be 5/4 of (train + test) (steps + 1) + train steps + 64: the limit then draws them all orthogonal.
     """
 
     train: int = size(150, "training images")
@@ -57,12 +57,12 @@ class Sizes:
     rate: float = size(0.2, "the learning rate")
     widths: tuple[int, ...] = size((64, 256, 1024), "with commas")
     trials: int = size(8, "networks of each width below 1000, half of it above")
-    samples: int = size(6144, "of each ket, for the limits")
+    samples: int = size(6400, "of each ket, for the limits")
     replicates: int = size(2, "of the limits")
     sweep: int = size(6, "learning rates that are compared")
     sweep_steps: int = size(8, "of Adam with each of them")
     sweep_trials: int = size(3, "networks of each width with each of them")
-    sweep_samples: int = size(3200, "of each ket, for the limits with each of them")
+    sweep_samples: int = size(3300, "of each ket, for the limits with each of them")
 
     def rates(self, parametrization: str) -> Array:
         lowest, highest = (1e-4, 1e-2) if parametrization == "standard" else (0.025, 0.8)
@@ -76,11 +76,11 @@ QUICK = Sizes(
     batch=20,
     widths=(32, 128, 512),
     trials=4,
-    samples=1300,
+    samples=1400,
     sweep=5,
     sweep_steps=6,
     sweep_trials=2,
-    sweep_samples=1024,
+    sweep_samples=1100,
 )
 
 
@@ -158,7 +158,8 @@ class Laboratory:
         sizes, images = self.sizes, self.images
         if size == "limit":
             limit = program.limit(sizes.samples, replicates=sizes.replicates, dtype="float32")
-            print(*limit.warnings, sep="\n", end="")
+            for warning in limit.warnings:
+                print(warning)
             f, K = limit["f"].values, limit["K_h"].values
         else:
             assert isinstance(size, int)

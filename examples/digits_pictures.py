@@ -61,7 +61,7 @@ def plain(axes: Any) -> None:
 
 def draw_training(found: Arrays) -> Any:
     """A column for each parametrization with full batch or mini-batches, a row for each measure; bands are ± the spread
-    of single networks, and for the limit ± 2 standard errors."""
+    of single networks, and for the limit the range of its replicates."""
     columns = [(p, kind) for kind in ("full", "batch") for p in ("mup", "ntp")]
     figure, panels = plt.subplots(
         len(MEASURES), len(columns), figsize=(12, 7.6), sharex=True, sharey="row", layout="constrained"
@@ -95,10 +95,10 @@ def draw_course(axes: Any, values: Array, color: str, *, is_limit: bool) -> None
     left out."""
     first = int(np.all(values[:, 0] == 0) and np.all(values[:, 1] > 0.5))
     steps = np.arange(first, values.shape[1])
-    mean, spread = values.mean(axis=0)[first:], values.std(axis=0, ddof=1)[first:]
-    band = 2 * spread / np.sqrt(len(values)) if is_limit else spread
-    axes.fill_between(steps, mean - band, mean + band, color=color, alpha=0.2, lw=0)
-    axes.plot(steps, mean, color=color, lw=1.8, zorder=3 if is_limit else 2)
+    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+    low, high = (values.min(axis=0), values.max(axis=0)) if is_limit else (mean - spread, mean + spread)
+    axes.fill_between(steps, low[first:], high[first:], color=color, alpha=0.2, lw=0)
+    axes.plot(steps, mean[first:], color=color, lw=1.8, zorder=3 if is_limit else 2)
     axes.set_xlim(0, steps[-1])
 
 

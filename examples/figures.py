@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 import nexort
 
@@ -63,7 +64,7 @@ SUBJECTS = (
         title="Neural tangent parametrization, four hidden layers",
         data="fig1_ntp_L4.npz",
         samples=4096,
-        replicates=8,
+        replicates=16,
     ),
     Subject(
         name="fig52",
@@ -103,6 +104,11 @@ class Curves:
     @property
     def stderr(self) -> Array:
         return self.limit.std(axis=0, ddof=1) / np.sqrt(len(self.limit))
+
+    @property
+    def reach(self) -> Array:
+        """Half the 95 % interval of the limit, by Student's t."""
+        return float(stdtrit(len(self.limit) - 1, 0.975)) * self.stderr
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,14 +219,14 @@ def draw(subject: Subject, curves: Curves, path: Path) -> None:
 
 
 def draw_panel(axes: Any, curves: Curves, width: int, a: int, color: str) -> None:
-    runs, value, stderr = curves.runs[width][:, :, a], curves.value[:, a], curves.stderr[:, a]
+    runs, value, reach = curves.runs[width][:, :, a], curves.value[:, a], curves.reach[:, a]
     steps = np.arange(len(value))
     mean, spread = runs.mean(axis=0), runs.std(axis=0, ddof=1)
     axes.axhline(0, color=GRID, lw=0.8, zorder=0)
     axes.plot(steps, runs.T, color=color, lw=0.5, alpha=0.35)
     axes.fill_between(steps, mean - spread, mean + spread, color=color, alpha=0.28, lw=0)
     axes.plot(steps, mean, color=color, lw=1.8)
-    axes.fill_between(steps, value - 2 * stderr, value + 2 * stderr, color=INK, alpha=0.22, lw=0)
+    axes.fill_between(steps, value - reach, value + reach, color=INK, alpha=0.22, lw=0)
     axes.plot(steps, value, color=INK, lw=1.5)
     axes.set_xlim(0, steps[-1])
     axes.spines[["top", "right"]].set_visible(False)
@@ -231,7 +237,7 @@ def legend_handles(trials: int) -> list[Any]:
     from matplotlib.patches import Patch
 
     return [
-        Line2D([], [], color=INK, lw=1.5, label="limit $n \\to \\infty$ (± 2 standard errors)"),
+        Line2D([], [], color=INK, lw=1.5, label="limit $n \\to \\infty$ (95 % interval)"),
         Line2D([], [], color="#777777", lw=1.8, label=f"mean of {trials} networks"),
         Patch(color="#777777", alpha=0.35, lw=0, label="± their spread"),
         Line2D([], [], color="#777777", lw=0.6, label="single networks"),
@@ -247,7 +253,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--widths", help="with commas [64,512,7000]")
     parser.add_argument("--trials", type=int, help="networks of each width [10]")
     parser.add_argument("--samples", type=int, help="of each ket, for the limit [4096 and 8192]")
-    parser.add_argument("--replicates", type=int, help="of the limit [8 and 4]")
+    parser.add_argument("--replicates", type=int, help="of the limit [16 and 4]")
     parser.add_argument("--steps", type=int, help=f"of Adam [{STEPS}]")
     parser.add_argument("--quick", action="store_true", help="small sizes, a minute")
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "figures", help="where what is finished is kept")
