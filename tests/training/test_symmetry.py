@@ -25,6 +25,10 @@ SIGNS = ("signsgd(eps=0)", "lion()", "rprop()")
 """They amplify rounding: exact over the first 5 steps."""
 TEN_STEPS = ("sgd()", "adam(eps=0.1)")
 
+FAST = ("sgd()", "adam(eps=0.1)", "adafactor(eps=0.1, bound=0.3)", "signsgd(eps=0)")
+"""Of each kind one; the others in the long run."""
+ALL = [pytest.param(name, marks=() if name in FAST else pytest.mark.long) for name in (*SMOOTH, *SIGNS)]
+
 MODEL = """
 data xi[2, 2] = normal(seed=1)
 data y[2] = normal(seed=2)
@@ -77,7 +81,7 @@ def written(shifts: dict[str, int]) -> str:
     return ", ".join(parts)
 
 
-@pytest.mark.parametrize("optimizer", [*SMOOTH, *SIGNS])
+@pytest.mark.parametrize("optimizer", ALL)
 def test_a_shift_of_exponents_changes_nothing(optimizer: str) -> None:
     width = 24  # no power of 2: n^θ rounds
     plain = program(optimizer).run(width)["f"].mean
@@ -86,7 +90,7 @@ def test_a_shift_of_exponents_changes_nothing(optimizer: str) -> None:
     np.testing.assert_allclose(shifted, plain, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("letter", range(4))
+@pytest.mark.parametrize("letter", [pytest.param(k, marks=() if k == 2 else pytest.mark.long) for k in range(4)])
 def test_any_other_change_of_exponents_changes_the_run(letter: int) -> None:
     exponents = {name: list(powers) for name, powers in UNSHIFTED.items()}
     exponents["W"][letter] += 1
@@ -124,7 +128,7 @@ def layers(width: int) -> dict[str, tuple[Any, Any]]:
     }
 
 
-@pytest.mark.parametrize("optimizer", [*SMOOTH, *SIGNS])
+@pytest.mark.parametrize("optimizer", ALL)
 def test_names_of_neurons_change_nothing(optimizer: str) -> None:
     width = 24
     run = FiniteRun(program(optimizer).graph, width=width)
