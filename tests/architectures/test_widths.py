@@ -25,7 +25,7 @@ OPTIMIZERS: Mapping[str, Mapping[str, str]] = {
     "rprop": {"optimizer": "rprop(start=0.05)", "rate": "1"},
     "rmsprop": {"optimizer": "rmsprop(alpha=0.9, eps=0.1)", "rate": "0.05"},
     "adagrad": {"optimizer": "adagrad(eps=0.1)", "rate": "0.1"},
-    "adadelta": {"optimizer": "adadelta(eps=0.01)", "rate": "1"},
+    "adadelta": {"optimizer": "adadelta(eps=0.01)", "rate": "0.5"},
     "adam": ADAM,
     "adamw": {"optimizer": "adamw(beta2=0.99, eps=0.1)"},
     "amsgrad": {"optimizer": "amsgrad(beta2=0.5, eps=0.1)"},
@@ -37,11 +37,11 @@ OPTIMIZERS: Mapping[str, Mapping[str, str]] = {
     "muon": {"optimizer": "adam(beta2=0.99, eps=0.1)\n    per W: optimizer = muon()"},
 }
 
-TRIALS = {512: 24, 1024: 12, 2048: 24}
+TRIALS = {512: 32, 1024: 16, 2048: 32}
 MORE_TRIALS = {512: 64, 1024: 32, 2048: 64}
-NOISY = ("layer_norm", "mlp_bias", "transposed")
+NOISY = ("layer_norm", "transposed", "autoencoder", "momentum", "nesterov", "adadelta", "radam", "muon")
 """Where a single network is further from its limit, so that more of them are needed for an error of 2 %."""
-GENTLE = {"layer_norm": "0.2", "mlp_bias": "0.2"}
+GENTLE = {"layer_norm": "0.3"}
 """Rates of SGD where 0.5 is near instability, which blows up the differences between networks."""
 
 
@@ -68,7 +68,8 @@ def test_networks_go_to_their_limit(program: str, optimizer: str, parametrizatio
 @pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in ("sgd", "adam")])
 def test_optimizers_go_to_their_limit(optimizer: str, parametrization: str) -> None:
-    check("mlp", TRIALS, 2048, 16, {**OPTIMIZERS[optimizer], "parametrization": parametrization})
+    trials = MORE_TRIALS if optimizer in NOISY else TRIALS
+    check("mlp", trials, 2048, 16, {**OPTIMIZERS[optimizer], "parametrization": parametrization})
 
 
 @pytest.mark.long
