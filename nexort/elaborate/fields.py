@@ -9,8 +9,20 @@ from typing import TypeVar
 
 from nexort.errors import Label as Mark
 from nexort.errors import NameFault, SyntaxFault, TypeFault, suggest
-from nexort.syntax import ast
-from nexort.training import Exponents, Kind, Model, Normalization, Parametrization, abcd, mup, ntp, standard, up
+from nexort.syntax import ast, walk_nodes
+from nexort.training import (
+    Exponents,
+    Kind,
+    Model,
+    Normalization,
+    Parametrization,
+    abcd,
+    mup,
+    names_of,
+    ntp,
+    standard,
+    up,
+)
 
 FIELDS = (
     "loss", "weights", "error", "optimizer", "rate", "steps", "parametrization", "decay", "normalize", "center",
@@ -54,7 +66,20 @@ class Table:
     def _missing(self, name: str, hint: str) -> ast.Field:
         raise TypeFault(f"this training has no {name}", self.tree.model.span, hint=hint)
 
-    def loss(self) -> ast.Expr | None:
+    def check_reads(self, model: Model) -> None:
+        """A loss, an error signal and weights read the output, the step, data and params, whatever the width is."""
+        own = {*model.parameters, *model.local_axes} - {"f", "t"}
+        for found in filter(None, map(self.get, ("loss", "error", "weights"))):
+            for node in walk_nodes(found.value):
+                if isinstance(node, ast.Name) and node.id in own:
+                    is_weight = node.id in model.parameters
+                    hint = "write decay = 0.01" if is_weight else "return it as an output of its own, f[1]"
+                    raise NameFault(f"the {found.name.id} cannot read '{node.id}' of the model", node.span, hint=hint)
+                if isinstance(node, ast.Name) and node.id == "n":
+                    hint = "powers of n belong to the rate, rate = 0.1 / n, and to the parametrization"
+                    raise TypeFault(f"n is not allowed in the {found.name.id}", node.span, hint=hint)
+
+    def loss(self, model: Model) -> ast.Expr | None:
         loss, error = self.get("loss"), self.get("error")
         if loss is None and error is None:
             hint = "loss = (f - y)^2 / 2 of one input, or the error signal error[a] = f[a] - y[a]"
@@ -67,9 +92,16 @@ class Table:
                 hint="the error signal of a loss is its derivative by f: leave one of them out",
             )
         weights = self.get("weights")
+        axes = ("a", "k") if model.has_heads else ("a",)
+        if error is not None and error.indices is not None and len(error.indices) != len(axes):
+            hint = f"write error[{', '.join(axes)}] = …"
+            count = "several outputs" if model.has_heads else "one output"
+            raise TypeFault(f"the indices of the error are not those of {count} of an input", error.span, hint=hint)
         if error is not None and weights is not None:
             hint = "put the weights into the error signal"
             raise TypeFault("weights belong to a loss", weights.span, Mark(error.span, "an error signal"), hint=hint)
+        if loss is not None and "f" not in names_of(loss.value):
+            raise TypeFault("this loss does not depend on the output f", loss.value.span, hint="loss = (f - y)^2 / 2")
         return loss.value if loss is not None else None
 
 

@@ -20,6 +20,7 @@ from nexort.symbolic import leading_power
 from nexort.syntax import ast, walk_nodes
 from nexort.training import (
     Model,
+    Normalization,
     Parameter,
     Parametrization,
     Recipe,
@@ -72,7 +73,8 @@ class _Reader:
 
     def read(self) -> Recipe:
         model, table = self.model, self.table
-        loss, weights = table.loss(), table.get("weights")
+        loss, weights = table.loss(model), table.get("weights")
+        table.check_reads(model)
         parametrization = self._parametrization()
         parameters = tuple(self._parameter(name, parametrization) for name in model.parameters)
         per_input: frozenset[str] = frozenset()
@@ -85,7 +87,7 @@ class _Reader:
             inputs=self.inputs.arguments,
             arrays=tuple(name.id for name in self.tree.arrays),
             size=self.inputs.size,
-            has_heads=len(model.returned) > 1 or model.has_family_result,
+            has_heads=model.has_heads,
             steps=self.schedule.steps,
             parameters=parameters,
             a_out=parametrization.a_out,
@@ -211,9 +213,23 @@ class _Reader:
             has_rms=any("rms" in names_called(tree) for tree in _expressions(rule.tree)),
             rate=rate.value,
             decay=decay.value if decay is not None and any(self.schedule.numbers(decay)) else None,
-            normalization=read.normalization(table.find(name, "normalize")),
+            normalization=self._normalization(name),
             span=optimizer.span,
         )
+
+    def _normalization(self, name: str) -> Normalization:
+        found = self.table.find(name, "normalize")
+        chosen = read.normalization(found)
+        if found is not None and chosen.rule == "weight" and self.laws[name] == (0, 0):
+            raise TypeFault(
+                f"normalize = weight divides by the size of '{name}', which starts at 0",
+                found.span,
+                Mark(self.model.parameters[name].span, "declared here"),
+                hint=f"write per {name}: normalize = none",
+            )
+        if chosen.theta is not None and min(self.schedule.values(chosen.theta, "the bound of clip")) <= 0:
+            raise TypeFault("the bound of clip must be above 0", chosen.theta.span, hint="normalize = clip(1)")
+        return chosen
 
     def _optimizer(self, tree: ast.Expr) -> tuple[ast.Call, Rule]:
         bare = ast.Call(span=tree.span, function=tree, arguments=(), keywords=())

@@ -22,8 +22,11 @@ class Schedule:
 
     def numbers(self, field: ast.Field) -> list[int | float]:
         """The field at each step."""
-        what = f"the {field.name.id}"
-        return [number_at(field.value, lambda tree, t=t: self.evaluate(tree, t), what) for t in range(self.steps)]
+        return self.values(field.value, f"the {field.name.id}")
+
+    def values(self, tree: ast.Expr, what: str) -> list[int | float]:
+        """A number at each step."""
+        return [number_at(tree, lambda tree, t=t: self.evaluate(tree, t), what) for t in range(self.steps)]
 
     def power(self, field: ast.Field) -> Fraction | None:
         """k, where a rate is of order n^-k at every step; None where it is 0 at all of them."""

@@ -16,7 +16,7 @@ from nexort.training.exponents import (
     up,
 )
 from nexort.training.homogeneity import degree, normalized_degree
-from nexort.training.model import Model
+from nexort.training.model import Model, names_of
 from nexort.training.polyhedron import Plane, default_axes, plane
 from nexort.training.readout import find_readouts
 from nexort.training.recipe import Normalization, Recipe, Trained
@@ -43,6 +43,7 @@ __all__ = [
     "expand_limit",
     "find_readouts",
     "mup",
+    "names_of",
     "normalized_degree",
     "ntp",
     "outside_assumption",

@@ -178,23 +178,26 @@ class Expansion(ABC):
         yield from self._weights()
         loss = self.field_batch.expression(recipe.loss)
         yield from self.quote("each[a < M] = loss_of_one", recipe.loss.span, loss_of_one=loss)
-        mean = "sum[a](weight[a] * each[a]) / sum[a](weight[a])" if recipe.weights is not None else "mean[a](each[a])"
+        mean = "sum[a](weight[a] * each[a])" if recipe.weights is not None else "mean[a](each[a])"
         yield from self.quote(f"loss = {mean}", recipe.loss.span)
         yield self.output(self.name(self.loss), "loss")
 
     def _weights(self) -> Iterator[ast.Stmt]:
-        """The weights of this step; those of the last step again for the loss after it."""
+        """The weights of this step, of sum 1; those of the last step again for the loss after it."""
         field = self.recipe.weights
         if field is None:
             return
+        share = "weight[a] /= sum[b](weight[b])"
         if field.indices is None:
             batch = replace(self.field_batch, names=self.field_batch.names | self.recipe.per_input)
             yield from self.quote("weight[a < M] = value", field.span, value=batch.expression(field.value))
+            yield from self.quote(share, field.span)
             return
         *step, index = field.indices
         renamed: dict[str, ast.Expr] = {part.id: self.name(self.t) for part in step if isinstance(part, ast.Name)}
         batch = Batch(index="", size=0, names=frozenset(), renamed={"t": self.name(self.t), **renamed})
         statements = self.quote("weight[i < M] = value", field.span, i=index, value=batch.expression(field.value))
+        statements += self.quote(share, field.span)
         yield from (self.in_steps(statements) if step else statements)
 
     def _error(self, field: ast.Field) -> Iterator[ast.Stmt]:
@@ -202,9 +205,15 @@ class Expansion(ABC):
         batch = self.field_batch
         if field.indices is not None:
             batch = replace(batch, names=frozenset())
-        bound = tuple(ranged(part, self.recipe.size) if k == 0 else part for k, part in enumerate(indices))
-        target = element(self.chi, bound, field.span)
-        yield ast.Assign(span=field.span, target=target, operator="=", value=batch.expression(field.value))
+        value = batch.expression(field.value)
+        sizes = [self.recipe.size, *([len(self.recipe.model.returned)] if self.recipe.has_heads else [])]
+        if self.recipe.model.has_family_result:  # its size is that of f, whether the text says so or not
+            sizes.pop()
+            f = element(self.f, tuple(indices), field.span)
+            value = quote_expression("value + 0 * f", field.span, {"value": value, "f": f})
+        bound = tuple(ranged(part, size) for part, size in zip(indices, sizes, strict=False))
+        target = element(self.chi, (*bound, *indices[len(bound) :]), field.span)
+        yield ast.Assign(span=field.span, target=target, operator="=", value=value)
 
     def in_steps(self, body: Iterable[ast.Stmt]) -> Statements:
         """`if t < T:`, what belongs to a step and not to the state after the last one."""

@@ -43,6 +43,15 @@ class Model:
         """Raise what is wrong with the model by itself."""
         read = {name for part in (*self.body, self._return) for name in names_of(part)}
         _ = self.arguments, self.returned
+        for statement in self.assignments:
+            name, _ = target_name(statement.target)
+            if name in self.parameters:
+                raise NameFault(
+                    f"the parameter '{name}' is bound again",
+                    statement.target.span,
+                    Mark(self.parameters[name].span, "declared here"),
+                    hint="only training changes a parameter: give the new value a name of its own",
+                )
         for name, declared in self.parameters.items():
             if name not in read:
                 hint = "use it in what the model returns, or leave it out"
@@ -127,6 +136,11 @@ class Model:
             size = len(found)
             found.update(name for name, read in edges if read & found)
         return frozenset(found)
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether one input has several outputs."""
+        return len(self.returned) > 1 or self.has_family_result
 
     @property
     def has_family_result(self) -> bool:

@@ -70,8 +70,9 @@ class Network(Expansion, ABC):
         yield ast.Assign(span=part.span, target=weight, operator="=", value=value)
 
     def raw_gradient(self, tensor: Tensor) -> ast.Expr:
-        parts = {"loss": self.name(self.loss), "p": tensor.of(tensor.part.name)}
-        return quote_expression("grad(loss, p)", tensor.part.span, parts)
+        span = tensor.part.span
+        parts = {"loss": self.name(self.loss, span), "p": tensor.of(tensor.part.name)}
+        return quote_expression("grad(loss, p)", span, parts)
 
     @abstractmethod
     def initialised(self) -> Iterator[ast.Stmt]:

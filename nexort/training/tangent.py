@@ -62,8 +62,9 @@ class Operator(Expansion):
         """The (decayed) initial network, and the gradients of its averages in each parameter."""
         yield from self.forward()
         for tensor in self.moving:
-            parts = {"g": self.gradient(tensor), "p": tensor.of(tensor.part.name)}
-            yield from self.quote("g = grad(P_, p)", tensor.part.span, **parts)
+            span = tensor.part.span
+            parts = {"P": element(self.P, self.input_indices, span), "p": tensor.of(tensor.part.name)}
+            yield from self.quote("g = grad(P, p)", span, g=self.gradient(tensor), **parts)
 
     def gradient(self, tensor: Tensor) -> ast.Expr:
         """grad(P(ξ_a), p), a family over inputs."""

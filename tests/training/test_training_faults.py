@@ -79,6 +79,17 @@ WRONG = {
     "a pair for a rate": network(("rate = 0.1", "rate = (1, 2)")),
     "a model that is called": network() + "q = mlp(xi)\n",
     "an unknown name in the loss": network(("(f - y)", "(f - z)")),
+    "a parameter bound again": network(("    h = W", "    W = W / 2\n    h = W")),
+    "a loss that reads a weight": network(("(f - y)^2 / 2", "(f - y)^2 + avg(v^2)")),
+    "a loss that reads the inside": network(("(f - y)^2 / 2", "(f - y)^2 + avg(h[0]^2)")),
+    "a loss that depends on n": network(("(f - y)^2 / 2", "(f - y)^2 / n")),
+    "a loss without the output": network(("(f - y)^2 / 2", "y^2")),
+    "a bound of 0": network(fields="normalize = clip(t)"),
+    "weights of size 0 to divide by": network(("vector u[d], v", "vector u[d], v = 0"), fields="normalize = weight"),
+    "an error with an index too many": network(("loss = (f - y)^2 / 2", "error[a, k] = f[a] - y[a]")),
+    "an error with an index too few": network(
+        ("return v * tanh(h)", "return (v * tanh(h), v * h)"), ("loss = (f - y)^2 / 2", "error[a] = f[a, 0] - y[a]")
+    ),
     "an unstable limit": network(fields="parametrization = standard"),
     "an unfaithful limit": network(("sgd()", "adam()"), fields="parametrization = up(1/2)\nper W: parametrization = ntp")
     .replace("per W: parametrization = ntp", "per W: parametrization = abcd(matrix=(0, 1/2, 3/2, 1), out=1/2)"),

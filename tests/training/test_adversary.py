@@ -1,0 +1,34 @@
+"""Trainings that nobody writes on purpose: what they are told, and what they compute."""
+
+from __future__ import annotations
+
+import nexort
+import numpy as np
+import pytest
+from nexort.errors import ComputationFault
+
+from training.networks import network
+
+
+@pytest.mark.parametrize("parametrization", ["mup", "ntp"])
+def test_batch_of_weight_zero(parametrization: str) -> None:
+    """0/0 is told at the weights and at its step, not in an update."""
+    text = network(
+        ("data mask[3, 4] = uniform()", "data mask[3, 4] = [[1] * 4, [0] * 4, [1] * 4]"),
+        fields=f"weights[t, a] = mask[t, a]\nparametrization = {parametrization}",
+    )
+    program = nexort.compile(text)
+    for compute in (lambda: program.run(8), lambda: program.limit(64, replicates=2)):
+        with pytest.raises(ComputationFault, match="t = 1") as caught:
+            compute()
+        assert caught.value.span is not None and caught.value.span.text.startswith("weights[t, a]")
+
+
+@pytest.mark.parametrize("returned", ["return (v[0] * h, v[1] * h)", "p[k] = v[k] * h\n    return p"])
+def test_error_signal_without_the_index_of_outputs(returned: str) -> None:
+    """χ[a, k] = (Σ_j f[a, j] − y[a]) / M is the derivative of mean (Σ_j f_j − y)²/2, and has as many outputs as f."""
+    model = ("vector u[d], v", "vector u[d], v[2]"), ("return v * tanh(h)", returned)
+    by_loss = network(*model, ("(f - y)^2 / 2", "(f[0] + f[1] - y)^2 / 2"))
+    by_error = network(*model, ("loss = (f - y)^2 / 2", "error[a, k] = (sum[j](f[a, j]) - y[a]) / 4"))
+    first, second = (nexort.compile(text).run(16)["f"].values for text in (by_loss, by_error))
+    np.testing.assert_allclose(first, second, rtol=1e-9)
