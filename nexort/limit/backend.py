@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from nexort.errors import ComputationFault
 from nexort.graph import Graph, collector_paused
 from nexort.graph.terms import Place
 from nexort.limit.estimate import estimate_limit_run
+from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
@@ -41,19 +43,55 @@ class LimitRun:
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
         lowered = self._without_zeros(lower_for_limit(graph))
-        self.samples = samples
         self.seed = seed
         self.dtype = np.dtype(dtype)
+        self._lowered = lowered
         self._kets = KetGraph(lowered)
-        self._plan = self._build_plan(lowered)
+        self._first_warnings = tuple(self.warnings)
         self.random_outputs = frozenset(
             output.name for output in lowered.outputs if not lowered.random.isdisjoint(output.nodes)
         )
         """The names of the outputs whose limit is a distribution."""
+        self._size(samples, replicates, halves_of=None)
+
+    @collector_paused()
+    def at(self, samples: int, *, replicates: int = 1) -> LimitRun:
+        """The same limit with another number of samples."""
+        return self._resized(samples, replicates, halves_of=None)
+
+    @collector_paused()
+    def halves(self) -> LimitRun:
+        """The limit from N/2 samples: its replicate 2k + h has the half h of the samples of replicate k of this run.
+
+        T_N − (T_a + T_b)/2 of a replicate and its halves has the expectation −c/N where the bias of T_N is c/N, and no
+        noise of order N^(-1/2) (the jackknife's estimate of bias, Quenouille 1956, with two blocks).
+        """
+        return self._resized(self.samples // 2, 2 * self._replicates, halves_of=self.samples)
+
+    def extend(self, replicates: int) -> None:
+        """Further replicates, up to so many in all, are computed as many at once as the first ones."""
+        self._replicates = max(self._replicates, replicates)
+
+    @property
+    def bytes(self) -> int:
+        """The memory of what is computed at once."""
+        return (self._lanes.graph.count if self._lanes is not None else 1) * self.estimate.bytes
+
+    def _resized(self, samples: int, replicates: int, halves_of: int | None) -> LimitRun:
+        other = copy(self)
+        other.warnings = list(self._first_warnings)
+        other._size(samples, replicates, halves_of)
+        return other
+
+    def _size(self, samples: int, replicates: int, halves_of: int | None) -> None:
+        """All that depends on the number of samples."""
+        self.samples = samples
+        self._halves_of = halves_of
+        self._plan = self._build_plan(self._lowered)
         self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
         self._replicates = replicates
-        is_single = lowered.is_random or self._plan.has_pairs
-        self._lanes = None if is_single else _Lanes.of(lowered, lane_count(replicates, samples), self._build_plan)
+        is_single = self._lowered.is_random or self._plan.has_pairs
+        self._lanes = None if is_single else _Lanes.of(self._lowered, lane_count(replicates, samples), self._build_plan)
         self._ready: dict[int, dict[str, Array]] = {}
         """Replicates computed together with the last one that was asked for."""
 
@@ -104,9 +142,10 @@ class LimitRun:
         return self._ready.pop(k)
 
     def _meaning(self, k: int) -> KetMeaning:
-        return KetMeaning(
-            self._kets, samples=self.samples, streams=Streams(self.seed, k), dtype=self.dtype, warn=self._warn
-        )
+        streams = Streams(self.seed, k)
+        if self._halves_of is not None:
+            streams = HalfStreams(self.seed, k // 2, samples=self._halves_of, half=k % 2)
+        return KetMeaning(self._kets, samples=self.samples, streams=streams, dtype=self.dtype, warn=self._warn)
 
     def _build_plan(self, graph: Graph) -> Plan:
         rule = ket_average_rule(self.samples)
