@@ -29,7 +29,7 @@ import nexort
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ROOT / "examples" / "digits"
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
 
 PARAMETRIZATIONS: Mapping[str, Mapping[str, float]] = {"mup": {"s": 0.0}, "ntp": {"s": 0.5}, "standard": {}}
@@ -59,13 +59,13 @@ class Sizes:
     trials: int = size(8, "networks of each width below 1000, half of it above")
     samples: int = size(6400, "of each ket, for the limits")
     replicates: int = size(2, "of the limits")
-    sweep: int = size(6, "learning rates that are compared")
+    sweep: int = size(7, "learning rates that are compared")
     sweep_steps: int = size(8, "of Adam with each of them")
     sweep_trials: int = size(3, "networks of each width with each of them")
     sweep_samples: int = size(3300, "of each ket, for the limits with each of them")
 
     def rates(self, parametrization: str) -> Array:
-        lowest, highest = (1e-4, 1e-2) if parametrization == "standard" else (0.025, 0.8)
+        lowest, highest = (1e-4, 0.0251) if parametrization == "standard" else (0.025, 1.6)
         return np.geomspace(lowest, highest, self.sweep)
 
 
@@ -175,7 +175,8 @@ class Laboratory:
         if size == "limit":
             kernels = K[:, [0, -1], first:, first:].mean(axis=0)
             lengths = np.sqrt(np.diagonal(kernels, axis1=1, axis2=2))
-            found["kernel"] = kernels / (lengths[:, :, None] * lengths[:, None, :])
+            # three digits are enough for a picture, and the file stays small
+            found["kernel"] = (kernels / (lengths[:, :, None] * lengths[:, None, :])).astype(np.float16)
         return found
 
     def sweep(self) -> Arrays:

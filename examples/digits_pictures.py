@@ -13,6 +13,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 Array = NDArray[np.float64]
 Arrays = dict[str, Array]
@@ -81,8 +82,9 @@ def draw_training(found: Arrays) -> Any:
     for row, label in enumerate(MEASURES.values()):
         panels[row, 0].set_ylabel(label)
     panels[0, 0].set_ylim(bottom=0)
+    panels[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     panels[2, 0].set_yscale("symlog", linthresh=0.1, linscale=0.6)
-    panels[2, 0].set_ylim(0, None)
+    panels[2, 0].set_ylim(bottom=-0.008)
     panels[2, 0].set_yticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
     panels[2, 0].minorticks_off()
     figure.align_ylabels(panels[:, 0])
@@ -118,6 +120,10 @@ def draw_rates(found: Arrays) -> Any:
             draw_sweep(axes, rates, found[f"{parametrization}_sweep_limit"], INK)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(rates[::2], [f"{rate:.2g}" for rate in rates[::2]])
+        axes.set_yticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
+        axes.set_ylim(0.02, 1.2)
         axes.set_title(TITLES[parametrization], fontsize=11, fontweight="bold")
         axes.set_xlabel("learning rate")
         plain(axes)
@@ -148,11 +154,11 @@ def draw_kernels(found: Arrays) -> Any:
     }
     # even digits first, then odd ones, so that what tells them apart shows as two blocks
     order = np.lexsort((digits, digits % 2))
-    figure, panels = plt.subplots(1, len(kernels), figsize=(11, 4.1), layout="constrained")
+    figure, panels = plt.subplots(1, len(kernels), figsize=(11, 3.8), layout="constrained")
     starts = np.flatnonzero(np.diff(digits[order], prepend=-1))
     centers = (starts + np.append(starts[1:], len(order))) / 2 - 0.5
     for axes, (title, kernel) in zip(panels, kernels.items(), strict=True):
-        image = axes.imshow(kernel[np.ix_(order, order)], cmap="cividis", vmin=0, vmax=1)
+        image = axes.imshow(kernel[np.ix_(order, order)], cmap="cividis", vmin=-0.3, vmax=1)
         axes.set_title(title, fontsize=11, fontweight="bold")
         axes.set_xticks(centers, digits[order][starts])
         axes.set_yticks(centers, digits[order][starts])
@@ -161,5 +167,5 @@ def draw_kernels(found: Arrays) -> Any:
         axes.axhline(half, color="white", lw=0.8)
         axes.axvline(half, color="white", lw=0.8)
         axes.set_xlabel("digit")
-    figure.colorbar(image, ax=panels, shrink=0.85, label="correlation of features")
+    figure.colorbar(image, ax=panels, shrink=0.8, label="correlation of features")
     return figure
