@@ -13,7 +13,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 Array = NDArray[np.float64]
 Arrays = dict[str, Array]
@@ -82,6 +82,7 @@ def draw_training(found: Arrays) -> Any:
     for row, label in enumerate(MEASURES.values()):
         panels[row, 0].set_ylabel(label)
     panels[0, 0].set_ylim(bottom=0)
+    panels[1, 0].yaxis.set_major_locator(MultipleLocator(0.05))
     panels[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     panels[2, 0].set_yscale("symlog", linthresh=0.1, linscale=0.6)
     panels[2, 0].set_ylim(bottom=-0.008)
