@@ -15,7 +15,7 @@ from nexort.symbolic.fn import Fn, apply_fn, comparison_where, evaluate_number, 
 from nexort.symbolic.functions import FUNCTIONS, FunctionInfo, call, where_expr
 from nexort.symbolic.kernel import Kernel, Scratch
 from nexort.symbolic.lowering import Constant, Instruction, Operand, Register, constant_value
-from nexort.symbolic.operations import COMPARISONS, MASKS, OPERATIONS, Operation
+from nexort.symbolic.operations import COMPARISONS, MASKS, OPERATIONS, Operation, numpy_operation
 from nexort.symbolic.parity import Parity, function_parity
 from nexort.symbolic.show import show_expression
 from nexort.symbolic.width import WidthExpr, leading_power, limit_at_infinity, value_at_width, width_symbol
@@ -50,6 +50,7 @@ __all__ = [
     "leading_power",
     "limit_at_infinity",
     "number",
+    "numpy_operation",
     "power",
     "primitive",
     "raise_power",

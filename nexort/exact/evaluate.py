@@ -1,0 +1,246 @@
+"""The walk over a lowered graph: each scalar an array of numbers, each ket a `Ket`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from nexort.errors import ComputationFault
+from nexort.exact.averages import average, number_of, product_terms
+from nexort.exact.compose import Value, apply_function
+from nexort.exact.forms import Array, Form, Gaussians, place
+from nexort.exact.kets import (
+    Ket,
+    Linear,
+    NotExactError,
+    Term,
+    add,
+    bind,
+    constant,
+    place_ket,
+    scale,
+    select,
+    stack,
+    with_width_axes,
+)
+from nexort.exact.operators import InitialOperator
+from nexort.graph import (
+    Average,
+    Contract,
+    Data,
+    Graph,
+    InitialMatrix,
+    InitialVector,
+    Map,
+    MatMul,
+    Node,
+    Number,
+    Output,
+    Reduce,
+    Select,
+    Stack,
+    WidthNumber,
+)
+from nexort.graph.graph import is_random_start
+from nexort.graph.nodes import Axes
+from nexort.passes import contract, lower_operators, simplify
+from nexort.symbolic import limit_at_infinity
+
+Progress = Callable[[int, int], None]
+METHOD = "exact"
+HINT = "use --method particles"
+
+
+def evaluate_exactly(graph: Graph, progress: Progress | None = None) -> dict[str, Array]:
+    """The limit of every output by name, of shape loops + static shape, in float64.
+
+    Raises ComputationFault, at the statement, where an expectation does not reduce to two Gaussian dimensions.
+    """
+    for node in graph.order:
+        if is_random_start(node):
+            raise ComputationFault("the limit is random: the exact method gives numbers only", node.span, hint=HINT)
+    lowered = simplify(lower_operators(contract(simplify(graph))))
+    values = Evaluation().run(lowered, progress)
+    return {output.name: _collect(output, values) for output in lowered.outputs}
+
+
+def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
+    parts: list[Array] = []
+    for node in output.nodes:
+        value = values[node]
+        if isinstance(value, Ket):
+            raise ComputationFault(
+                "the distribution of a vector: the exact method gives numbers only", output.span, hint=HINT
+            )
+        parts.append(np.broadcast_to(value, node.type.shape))
+    return np.stack(parts).reshape((*output.loops, *parts[0].shape)) if parts else np.zeros(output.loops)
+
+
+class Evaluation:
+    """The values of the nodes so far, with the leaves and initial operators that they share."""
+
+    def __init__(self) -> None:
+        self._gaussians = Gaussians()
+        self._vectors: dict[tuple[Any, ...], Ket] = {}
+        self._operators: dict[tuple[Any, ...], InitialOperator] = {}
+        self._values: dict[Node, Value] = {}
+
+    def run(self, graph: Graph, progress: Progress | None = None) -> Mapping[Node, Value]:
+        for done, node in enumerate(graph.order, 1):
+            if not node.type.is_operator:
+                self._values[node] = self._checked(node)
+            if progress is not None:
+                progress(done, len(graph.order))
+        return self._values
+
+    def _checked(self, node: Node) -> Value:
+        try:
+            value = self._value(node)
+        except NotExactError as reason:
+            at = "".join(f", {name} = {k}" for name, k in node.passes)
+            raise ComputationFault(f"not exact{at}: {reason}", node.span, hint=HINT) from None
+        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            raise ComputationFault("a value is not finite", node.span)
+        return value
+
+    def _value(self, node: Node) -> Value:
+        match node:
+            case Number():
+                return np.asarray(node.value)
+            case WidthNumber():
+                return np.asarray(limit_at_infinity(node.expression))
+            case Data():
+                return node.array
+            case InitialVector():
+                return self._vector(node)
+            case Map():
+                return self._map(node)
+            case Contract():
+                return self._contract(node)
+            case Average():
+                return self._average(node)
+            case Reduce():
+                return self._reduce(node)
+            case Select():
+                value = self._values[node.operands[0]]
+                if isinstance(value, Ket):
+                    return select(value, node.index)
+                return value[tuple(slice(None) if k is None else k for k in node.index)]
+            case Stack():
+                return self._stack(node)
+            case MatMul():
+                return self._matmul(node)
+            case _:
+                raise NotExactError(f"{type(node).__name__} is not built in the exact method yet")
+
+    def _vector(self, node: InitialVector) -> Ket:
+        shape = node.type.shape
+        if node.variance == 0:
+            return constant(np.full((1,) * len(shape), node.mean), shape)
+        if node.signature not in self._vectors:
+            count = int(np.prod(shape, dtype=int))
+            leaves = self._gaussians.add(np.eye(count))
+            weights = np.zeros((count, self._gaussians.count))
+            weights[:, leaves] = sqrt(node.variance) * np.eye(count)
+            form = Form(np.full((1,) * len(shape), node.mean), weights.reshape(*shape, -1))
+            self._vectors[node.signature] = Ket(shape, (Term(np.ones((1,) * len(shape)), (Linear(form),)),))
+        return self._vectors[node.signature]
+
+    def _placed(self, node: Node, axes: Axes, shape: tuple[int, ...]) -> Value:
+        value = self._values[node]
+        if isinstance(value, Ket):
+            return with_width_axes(place_ket(value, axes.static, shape), axes.width)
+        return place(np.broadcast_to(value, node.type.shape), axes.static, len(shape))
+
+    def _map(self, node: Map) -> Value:
+        shape = node.type.shape
+        arguments = [self._placed(x, at, shape) for x, at in zip(node.operands, node.axes, strict=True)]
+        value = apply_function(node.fn, arguments, shape)
+        if node.type.order == 0:
+            assert not isinstance(value, Ket)
+            return np.broadcast_to(value, shape)
+        return value if isinstance(value, Ket) else constant(value, shape)
+
+    def _contract(self, node: Contract) -> Value:
+        rank, order = len(node.type.shape), node.type.order
+        whole = (*node.type.shape, *node.summed)
+        placed = [self._placed(x, at, whole) for x, at in zip(node.operands, node.axes, strict=True)]
+        kets = [x if isinstance(x, Ket) else constant(x, whole) for x in placed]
+        product = Ket(whole, product_terms(kets))
+        averaged = range(order, order + node.averaged)
+        found = average(product, averaged, self._gaussians, tuple(range(rank, len(whole))))
+        return found if order else _number(found)
+
+    def _average(self, node: Average) -> Value:
+        (operand,) = node.operands
+        ket = self._values[operand]
+        assert isinstance(ket, Ket)
+        found = average(ket, node.axes, self._gaussians)
+        if node.type.order == 0:
+            return _number(found)
+        kept = [k for k in range(operand.type.order) if k not in node.axes]
+        renamed = [kept.index(k) if k in kept else k for k in range(operand.type.order)]
+        return with_width_axes(found, renamed)
+
+    def _reduce(self, node: Reduce) -> Value:
+        (operand,) = node.operands
+        value = self._values[operand]
+        if not isinstance(value, Ket):
+            return np.asarray({"sum": np.sum, "mean": np.mean, "max": np.max}[node.kind](value, axis=node.axes))
+        if node.kind == "max":
+            raise NotExactError("the largest of a family of kets")
+        total = bind(value, node.axes)
+        count = np.prod([operand.type.shape[k] for k in node.axes])
+        return total if node.kind == "sum" else scale(total, float(1 / count))
+
+    def _stack(self, node: Stack) -> Value:
+        values = [self._values[operand] for operand in node.operands]
+        if node.type.order == 0:
+            return np.stack([np.asarray(value) for value in values], axis=node.axis)
+        return stack([value for value in values if isinstance(value, Ket)], node.axis)
+
+    def _matmul(self, node: MatMul) -> Ket:
+        """For each element of the matrix family, hat + dot of all the arguments that it meets."""
+        matrix, argument = node.operands
+        initial, elements = matrix_elements(matrix)
+        shape = node.type.shape
+        ket = self._placed(argument, Axes(node.axes[1].static, (0,)), shape)
+        assert isinstance(ket, Ket)
+        axes = tuple(dict.fromkeys(node.axes[0].static))
+        if not axes:
+            return self._operator(initial, int(elements)).apply(ket, is_transposed=node.is_transposed)
+        kept = tuple(k for k in range(len(shape)) if k not in axes)
+        parts: list[Ket] = []
+        for index in np.ndindex(*(shape[k] for k in axes)):
+            at = dict(zip(axes, index, strict=True))
+            element = int(elements[tuple(at[k] for k in node.axes[0].static)])
+            mine = select(ket, [at.get(k) for k in range(len(shape))])
+            result = self._operator(initial, element).apply(mine, is_transposed=node.is_transposed)
+            indicator = np.zeros([shape[k] if k in at else 1 for k in range(len(shape))])
+            indicator[tuple(at.get(k, 0) for k in range(len(shape)))] = 1
+            parts.append(scale(place_ket(result, kept, shape), indicator))
+        return add(*parts)
+
+    def _operator(self, matrix: InitialMatrix, element: int) -> InitialOperator:
+        key = (*matrix.signature, element)
+        if key not in self._operators:
+            self._operators[key] = InitialOperator(matrix.variance, self._gaussians)
+        return self._operators[key]
+
+
+def _number(ket: Ket) -> Array:
+    value = number_of(ket)
+    assert value is not None
+    return value
+
+
+def matrix_elements(operator: Node) -> tuple[InitialMatrix, Array]:
+    """(initial matrix, which of its elements in C order, of the operator's static shape), through selections."""
+    if isinstance(operator, Select):
+        matrix, elements = matrix_elements(operator.operands[0])
+        return matrix, np.asarray(elements[tuple(slice(None) if k is None else k for k in operator.index)])
+    assert isinstance(operator, InitialMatrix), f"{type(operator).__name__} is no initial matrix"
+    return operator, np.arange(int(np.prod(operator.type.shape, dtype=int))).reshape(operator.type.shape)

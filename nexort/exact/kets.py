@@ -1,0 +1,311 @@
+"""Kets as sums of products: constants, Gaussian forms, and functions of Gaussian forms.
+
+    ket = Σ_terms Σ_bound coefficient · ∏ factors
+
+A factor is a form (`Linear`) or a function of kets (`Atom`), each of one width axis; a ket has one, a tensor that is a
+sum of outer products several.  `bound` are static axes that are summed: Σ_y c_y ⎸y⟩ over a family y is one term.
+All arrays of a term have the axes shape + bound.  Terms that are a single form, and those without factors, are
+collected: a ket that is linear in the leaves has one term for each, however it was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+
+from nexort.exact.forms import Array, Form, place
+from nexort.symbolic import Operation
+
+MAX_TERMS = 256
+"""Products that would have more terms are refused."""
+
+
+class NotExactError(Exception):
+    """Why the exact method cannot go on; the walk over the graph adds the place."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """A form that a term is multiplied by."""
+
+    form: Form
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """operation(arguments), entry by entry; arguments are sums of terms without bound axes, or arrays of numbers."""
+
+    operation: Operation
+    arguments: tuple[Terms | Array, ...]
+    axis: int = 0
+
+
+Factor: TypeAlias = Linear | Atom
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """Σ_bound coefficient · ∏ factors."""
+
+    coefficient: Array
+    factors: tuple[Factor, ...] = ()
+    bound: tuple[int, ...] = ()
+
+
+Terms: TypeAlias = tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ket:
+    """A family of static shape `shape`: kets, or sums of outer products of several width axes."""
+
+    shape: tuple[int, ...]
+    terms: Terms
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+# placing families in families
+
+
+def place_term(term: Term, axes: Sequence[int], count: int) -> Term:
+    """The term with all its axes, bound ones last, on the given ones of `count`; `bound` is left to the caller."""
+    if tuple(axes) == tuple(range(count)):
+        return term
+    factors = tuple(_place_factor(factor, axes, count) for factor in term.factors)
+    return Term(place(term.coefficient, axes, count), factors, term.bound)
+
+
+def _place_factor(factor: Factor, axes: Sequence[int], count: int) -> Factor:
+    match factor:
+        case Linear(form, axis):
+            return Linear(Form(place(form.mean, axes, count), place(form.weights, axes, count, 1)), axis)
+        case Atom(operation, arguments, axis):
+            return Atom(operation, tuple(_place_argument(x, axes, count) for x in arguments), axis)
+
+
+def _place_argument(argument: Terms | Array, axes: Sequence[int], count: int) -> Terms | Array:
+    if isinstance(argument, tuple):
+        return tuple(place_term(term, axes, count) for term in argument)
+    return place(argument, axes, count)
+
+
+def place_ket(ket: Ket, axes: Sequence[int], shape: tuple[int, ...]) -> Ket:
+    """The family with its axes on the given axes of a family of another shape, broadcast along the others."""
+    if tuple(axes) == tuple(range(len(shape))):
+        return Ket(shape, ket.terms)
+    count = len(shape)
+    terms = [
+        place_term(term, (*axes, *range(count, count + len(term.bound))), count + len(term.bound)) for term in ket.terms
+    ]
+    return Ket(shape, tuple(terms))
+
+
+def with_width_axes(ket: Ket, axes: Sequence[int]) -> Ket:
+    """The tensor with width axis k renamed to axes[k]."""
+    if tuple(axes) == tuple(range(len(axes))):
+        return ket
+    terms = [Term(t.coefficient, tuple(_rename(f, axes) for f in t.factors), t.bound) for t in ket.terms]
+    return Ket(ket.shape, tuple(terms))
+
+
+def _rename(factor: Factor, axes: Sequence[int]) -> Factor:
+    match factor:
+        case Linear(form, axis):
+            return Linear(form, axes[axis])
+        case Atom(operation, arguments, axis):
+            renamed = tuple(
+                tuple(Term(t.coefficient, tuple(_rename(f, axes) for f in t.factors), t.bound) for t in x)
+                if isinstance(x, tuple)
+                else x
+                for x in arguments
+            )
+            return Atom(operation, renamed, axes[axis])
+
+
+# arithmetic
+
+
+def constant(value: Array, shape: tuple[int, ...]) -> Ket:
+    """The ket of a number for each element."""
+    return Ket(shape, (Term(value),))
+
+
+def add(*kets: Ket) -> Ket:
+    return Ket(kets[0].shape, collect([term for ket in kets for term in ket.terms], kets[0].rank))
+
+
+def scale(ket: Ket, factor: Array | float) -> Ket:
+    """The ket times a number for each element: an array of the family's axes."""
+    terms = [Term(t.coefficient * _widen(factor, len(t.bound)), t.factors, t.bound) for t in ket.terms]
+    return Ket(ket.shape, collect(terms, ket.rank))
+
+
+def _widen(array: Array | float, count: int) -> Array | float:
+    return array if isinstance(array, float) else array.reshape(array.shape + (1,) * count)
+
+
+def multiply(first: Ket, second: Ket) -> Ket:
+    """The product, entry by entry; width axes of the same number are the same axis."""
+    if len(first.terms) * len(second.terms) > MAX_TERMS:
+        raise NotExactError(f"a product of {len(first.terms)} and of {len(second.terms)} terms has too many terms")
+    terms = [multiply_terms(a, b, first.rank) for a in first.terms for b in second.terms]
+    return Ket(first.shape, collect(terms, first.rank))
+
+
+def multiply_terms(first: Term, second: Term, rank: int) -> Term:
+    """The product of two terms of families of `rank` axes; the bound axes of the first come first."""
+    a, b = len(first.bound), len(second.bound)
+    count = rank + a + b
+    first = place_term(first, tuple(range(rank + a)), count)
+    second = place_term(second, (*range(rank), *range(rank + a, count)), count)
+    return Term(first.coefficient * second.coefficient, first.factors + second.factors, first.bound + second.bound)
+
+
+def bind(ket: Ket, axes: Sequence[int]) -> Ket:
+    """Σ over static axes of the family."""
+    kept = [k for k in range(ket.rank) if k not in axes]
+    bound = tuple(ket.shape[k] for k in axes)
+    where = {k: position for position, k in enumerate((*kept, *axes))}
+    terms: list[Term] = []
+    for term in ket.terms:
+        count = ket.rank + len(term.bound)
+        order = (*(where[k] for k in range(ket.rank)), *range(ket.rank, count))
+        placed = place_term(term, order, count)
+        terms.append(Term(placed.coefficient, placed.factors, bound + term.bound))
+    return Ket(tuple(ket.shape[k] for k in kept), collect(terms, len(kept)))
+
+
+def select(ket: Ket, index: Sequence[int | None]) -> Ket:
+    """The elements at fixed static indices, None where an axis stays."""
+    kept = [k for k, at in enumerate(index) if at is None]
+    result = ket
+    for k in range(len(index) - 1, -1, -1):
+        at = index[k]
+        if at is not None:
+            shape = result.shape[:k] + result.shape[k + 1 :]
+            result = Ket(shape, tuple(_take_term(t, at, k) for t in result.terms))
+    assert result.rank == len(kept)
+    return Ket(result.shape, collect(result.terms, result.rank))
+
+
+def _take(array: Array, at: int, axis: int) -> Array:
+    return array.take(at if array.shape[axis] > 1 else 0, axis=axis)
+
+
+def _take_term(term: Term, at: int, axis: int) -> Term:
+    factors = tuple(_take_factor(factor, at, axis) for factor in term.factors)
+    return Term(_take(term.coefficient, at, axis), factors, term.bound)
+
+
+def _take_factor(factor: Factor, at: int, axis: int) -> Factor:
+    match factor:
+        case Linear(form, width):
+            return Linear(Form(_take(form.mean, at, axis), _take(form.weights, at, axis)), width)
+        case Atom(operation, arguments, width):
+            taken = tuple(
+                tuple(_take_term(t, at, axis) for t in x) if isinstance(x, tuple) else _take(x, at, axis)
+                for x in arguments
+            )
+            return Atom(operation, taken, width)
+
+
+def stack(kets: Sequence[Ket], axis: int) -> Ket:
+    """The kets as the elements along a new static axis: each term times the indicator of its place."""
+    rank, length = kets[0].rank, len(kets)
+    shape = (*kets[0].shape[:axis], length, *kets[0].shape[axis:])
+    terms: list[Term] = []
+    for k, ket in enumerate(kets):
+        indicator = np.zeros(length)
+        indicator[k] = 1
+        order = tuple(j + (j >= axis) for j in range(rank))
+        placed = place_ket(ket, order, shape)
+        terms.extend(scale(placed, place(indicator, (axis,), rank + 1)).terms)
+    return Ket(shape, collect(terms, rank + 1))
+
+
+# normal form
+
+
+def collect(terms: Sequence[Term], rank: int) -> Terms:
+    """The same sum with one term without factors and one of a single form on each width axis, and none that is 0."""
+    numbers: list[Array] = []
+    forms: dict[int, list[Form]] = {}
+    rest: dict[tuple[int, ...], Term] = {}
+    for term in terms:
+        if not term.coefficient.any():
+            continue
+        match term.factors:
+            case ():
+                numbers.append(_sum_bound(term.coefficient, term.bound, rank))
+            case (Linear(form, axis),):
+                forms.setdefault(axis, []).append(_summed_form(term, form, rank))
+            case factors:
+                key = (*map(id, factors), len(term.bound))
+                known = rest.get(key)
+                if known is not None and known.bound == term.bound:
+                    term = Term(known.coefficient + term.coefficient, factors, term.bound)
+                rest[key] = term
+    result = [Term(reduce(np.add, numbers))] if numbers else []
+    for axis, found in forms.items():
+        form = reduce(add_forms, found)
+        if form.weights.any():
+            result.append(Term(np.ones((1,) * rank), (Linear(form, axis),)))
+        elif form.mean.any():
+            result.append(Term(form.mean))
+    result.extend(term for term in rest.values() if term.coefficient.any())
+    return tuple(result)
+
+
+def add_forms(first: Form, second: Form) -> Form:
+    a, b = first.weights, second.weights
+    size = max(a.shape[-1], b.shape[-1])
+    return Form(first.mean + second.mean, pad(a, size) + pad(b, size))
+
+
+def pad(weights: Array, size: int) -> Array:
+    """Weights of the first `size` leaves."""
+    missing = size - weights.shape[-1]
+    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, missing)]) if missing else weights
+
+
+def _sum_bound(array: Array, bound: tuple[int, ...], rank: int) -> Array:
+    """Σ over the bound axes, of which those of length 1 are broadcast."""
+    for k, length in reversed(list(enumerate(bound))):
+        array = array.sum(axis=rank + k) if array.shape[rank + k] > 1 else array.squeeze(rank + k) * length
+    return array
+
+
+def _summed_form(term: Term, form: Form, rank: int) -> Form:
+    """Σ_bound coefficient · form."""
+    mean = _sum_bound(term.coefficient * form.mean, term.bound, rank)
+    if not term.bound:
+        return Form(mean, term.coefficient[..., None] * form.weights)
+    spread = np.broadcast_shapes(term.coefficient.shape, form.mean.shape)
+    full = spread[:rank] + term.bound
+    where = [k for k in range(len(full)) if k < rank]
+    coefficient = np.broadcast_to(term.coefficient, (*term.coefficient.shape[:rank], *term.bound))
+    weights = np.broadcast_to(form.weights, (*form.weights.shape[:rank], *term.bound, form.weights.shape[-1]))
+    axes = list(range(len(full)))
+    summed = np.einsum(coefficient, axes, weights, [*axes, len(full)], [*where, len(full)], optimize=True)
+    return Form(mean, np.asarray(summed))
+
+
+def forms_in(factor: Factor) -> Iterator[Form]:
+    """All forms that a factor reads, nested ones included; with repetitions."""
+    match factor:
+        case Linear(form):
+            yield form
+        case Atom(_, arguments):
+            for argument in arguments:
+                if isinstance(argument, tuple):
+                    for term in argument:
+                        for inner in term.factors:
+                            yield from forms_in(inner)
