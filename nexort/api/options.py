@@ -78,14 +78,12 @@ class LimitOptions(_Options):
     tol: float | None = field(
         default=None, metadata={"help": "work until every standard error is below it (not built yet)"}
     )
-    method: Method = field(default="auto", metadata=_choice(Method, "auto is particles until exact is built"))
+    method: Method = field(default="auto", metadata=_choice(Method, "exact: no samples, where integrals allow; auto: particles"))
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)
 
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
-        if self.method == "exact":
-            raise refuse_unbuilt("--method exact", "use --method particles")
         if self.tol is not None:
             raise refuse_unbuilt("--tol", "raise --samples and --replicates; the table shows the error reached")
 

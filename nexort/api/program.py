@@ -182,6 +182,10 @@ class Program:
     ) -> LimitResults:
         graph = self._graph_of_limit(given) if given else self.limit_graph
         config = {**self._echo(options), "given": list(given or ())}
+        if options.method == "exact":
+            from nexort.api.exact import compute_limit_exactly
+
+            return compute_limit_exactly(graph, config, self.name, progress)
         return compute_limit(graph, options, config, self.name, progress)
 
     def compare_with(

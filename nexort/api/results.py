@@ -69,7 +69,7 @@ class RunOutput:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LimitOutput:
-    """One output of `limit`, with its error from the spread between replicates; unknown (NaN) with one replicate."""
+    """One output of `limit`, with its error from the spread between replicates: NaN with one, 0 if it is exact."""
 
     value: Array
     stderr: Array
@@ -86,11 +86,11 @@ class LimitOutput:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON layout; an error that is not known is None."""
-        is_spread_known = self.replicates > 1
+        is_error_known = self.replicates > 1 or self.method == "exact"
         return {
             "value": plain(self.value),
-            "stderr": plain(self.stderr) if is_spread_known else None,
-            "ci95": plain(self.ci95) if is_spread_known else None,
+            "stderr": plain(self.stderr) if is_error_known else None,
+            "ci95": plain(self.ci95) if is_error_known else None,
             "method": self.method,
         }
 
@@ -264,6 +264,8 @@ class LimitResults(Results[LimitOutput | RandomLimitOutput]):
         return "\n".join([*tables, self.summary()])
 
     def summary(self) -> str:
+        if self.config["method"] == "exact":
+            return f"limit by the exact method: {self.seconds:.2f} s"
         replicates = max((output.replicates for output in self.outputs.values()), default=0)
         draws = [output.draws for output in self.outputs.values() if isinstance(output, RandomLimitOutput)]
         sizes = [f"{self.config['samples']} samples", count(replicates, self.repeat)]

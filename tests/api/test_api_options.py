@@ -84,7 +84,6 @@ def test_run_options_out_of_range(options, message):
         ({"tol": "small"}, "tol must be a number, not 'small'"),
         ({"tol": float("nan")}, "tol must be positive"),
         ({"tol": 1e-3}, "--tol is not built yet"),
-        ({"method": "exact"}, "--method exact is not built yet"),
     ],
 )
 def test_limit_options_out_of_range(options, message):
