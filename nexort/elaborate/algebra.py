@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nexort.elaborate.values import Value, Width, check_finite, noun, to_term
 from nexort.errors import Label as Mark
 from nexort.errors import NexortError, TypeFault
+from nexort.graph import Alias, Number
 from nexort.graph.terms import (
     Place,
     Term,
@@ -147,6 +148,10 @@ def _operators(operator: str, left: Value, right: Value, site: Site) -> Value:
         case "+" | "-" if lefty.order == righty.order == 2:
             sign = number(1.0 if operator == "+" else -1.0)
             return add_operators([(number(1.0), lefty), (sign, righty)], site.place)
+        case "+" | "-" if _is_zero(lefty):  # `D = 0` grows into an operator too
+            return right if operator == "+" else negate(right, site.place)
+        case "+" | "-" if _is_zero(righty):
+            return left
         case "*" if lefty.order == 0:
             return add_operators([(lefty, righty)], site.place)
         case "*" if righty.order == 0:
@@ -156,6 +161,12 @@ def _operators(operator: str, left: Value, right: Value, site: Site) -> Value:
             return add_operators([(to_term(factor, Place(site.right, site.place.passes)), lefty)], site.place)
         case _:
             raise _operator_fault(operator, lefty, righty, site)
+
+
+def _is_zero(term: Term) -> bool:
+    """The number 0, also as a name bound to it."""
+    node = term.node.operands[0] if isinstance(term.node, Alias) else term.node
+    return isinstance(node, Number) and node.value == 0
 
 
 def _operator_fault(operator: str, left: Term, right: Term, site: Site) -> NexortError:

@@ -61,6 +61,8 @@ def _call_name(ev: Evaluation, tree: ast.Call, name: ast.Name) -> Value:
             return _where(ev, tree)
         case "~output":
             return evaluate_output(ev, tree)
+        case "~moved":
+            return gradients.evaluate_moved(ev, tree)
         case "~fluctuation":
             return evaluate_fluctuation(ev, tree)
         case "~frobenius":

@@ -36,11 +36,11 @@ class Tapes:
 
     def get(self, value: Term, place: Place) -> Tape:
         key = (value.node, value.static)
-        if key not in self.entries:
-            if len(self.entries) >= 8:
-                self.entries.pop(next(iter(self.entries)))
-            self.entries[key] = Tape(value, place)
-        return self.entries[key]
+        tape = self.entries.pop(key, None) or Tape(value, place)
+        if len(self.entries) >= 8:
+            self.entries.pop(next(iter(self.entries)))
+        self.entries[key] = tape  # the one that was asked for last goes last
+        return tape
 
 
 @dataclass(slots=True, kw_only=True)

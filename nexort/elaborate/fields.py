@@ -31,6 +31,8 @@ FIELDS = (
 OF_A_PARAMETER = ("optimizer", "rate", "parametrization", "decay", "normalize")
 """What `per W: …` may say."""
 INDEXED = {"weights": "weights[a] or weights[t, a]", "error": "error[a], or error[a, k] for several outputs"}
+MEANT = {"f": "the output", "t": "the step"}
+"""Names that a field's expressions have besides those of the program."""
 KINDS: tuple[Kind, ...] = ("matrix", "vector", "scalar")
 
 Number = Callable[[ast.Expr], int | float]
@@ -68,13 +70,21 @@ class Table:
 
     def check_reads(self, model: Model) -> None:
         """A loss, an error signal and weights read the output, the step, data and params, whatever the width is."""
-        own = {*model.parameters, *model.local_axes} - {"f", "t"}
+        own = {*model.parameters, *model.local_axes} - set(MEANT)
+        for name in self.tree.arrays:
+            if name.id in MEANT:
+                hint = f"give the data another name: {name.id}_data"
+                raise NameFault(f"'{name.id}' is {MEANT[name.id]} of this training", name.span, hint=hint)
         for found in filter(None, map(self.get, ("loss", "error", "weights"))):
             for node in walk_nodes(found.value):
                 if isinstance(node, ast.Name) and node.id in own:
                     is_weight = node.id in model.parameters
                     hint = "write decay = 0.01" if is_weight else "return it as an output of its own, f[1]"
                     raise NameFault(f"the {found.name.id} cannot read '{node.id}' of the model", node.span, hint=hint)
+                if isinstance(node, ast.Call) and isinstance(node.function, ast.Name) and node.function.id in MEANT:
+                    name = node.function.id
+                    hint = f"a product needs *; a function has another name than {name}"
+                    raise NameFault(f"'{name}' is {MEANT[name]} of this training", node.function.span, hint=hint)
                 if isinstance(node, ast.Name) and node.id == "n":
                     hint = "powers of n belong to the rate, rate = 0.1 / n, and to the parametrization"
                     raise TypeFault(f"n is not allowed in the {found.name.id}", node.span, hint=hint)

@@ -9,7 +9,7 @@ from nexort.elaborate.families import Leaf, Split, Variable
 from nexort.elaborate.functions import arguments
 from nexort.elaborate.indices import read_indices
 from nexort.elaborate.scope import WORDS
-from nexort.elaborate.values import Value, family_labels, noun
+from nexort.elaborate.values import Value, family_labels, noun, to_term
 from nexort.errors import GradientFault, TypeFault
 from nexort.errors import Label as Mark
 from nexort.graph.gradient import Tape
@@ -30,6 +30,22 @@ def evaluate_grad(ev: Evaluation, tree: ast.Call) -> Value:
     tape = ev.tapes.get(without_diagonals(value, place), place)
     _check(ev, tape, current, variable, tree)
     return ev.own_axes(stop(_collect(tape, current, place), place), tree)
+
+
+def evaluate_moved(ev: Evaluation, tree: ast.Call) -> Value:
+    """~moved(s, W, D): avg(grad(s, W) D), what a change D/n of a matrix moves the scalar s by, to first order.
+
+    D is a tensor, or an operator made of tensors (Muon's updates), which is only applied.
+    """
+    scalar, parameter, change = arguments(tree, 3)
+    place = ev.place(tree)
+    with ev.unbraced():
+        value, operator = ev.value(scalar), to_term(ev.value(change), place)
+    assert isinstance(value, Term)
+    variable, wanted = _parameter(ev, parameter)
+    tape = ev.tapes.get(without_diagonals(value, place), place)
+    (leaf,) = leaves(variable.targets(wanted, place))
+    return tape.moved(leaf.node, leaf.index, operator, place)
 
 
 def _parameter(ev: Evaluation, tree: ast.Expr) -> tuple[Variable, tuple[Label | int, ...]]:

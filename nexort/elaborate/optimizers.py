@@ -12,7 +12,7 @@ from nexort.elaborate.families import Variable
 from nexort.elaborate.scope import Constant, Entry, Function, Local, Poison, Rule, Scope, check_bindable
 from nexort.elaborate.updates import Ledger, Update
 from nexort.elaborate.values import Value, describe_label
-from nexort.errors import IndexFault, NameFault, SizeFault, SyntaxFault, TypeFault, suggest
+from nexort.errors import IndexFault, NameFault, NexortError, SizeFault, SyntaxFault, TypeFault, suggest
 from nexort.errors import Label as Mark
 from nexort.graph.terms import Place, Term, stop
 from nexort.syntax import ast
@@ -51,7 +51,12 @@ def call_optimizer(update: Update, ev: Evaluation, rule: Rule, tree: ast.Call) -
     step = Local(update.count_step(ledger, ev.place(tree)), rule.span)
     scope = Scope(parent=visible, entries={**arguments, "step": step}, is_optimizer=True)
     inner = type(ev)(scope=scope, tapes=ev.tapes, passes=ev.passes, update_labels=update.sizes)
-    value = Body(update=update, ledger=ledger, rule=rule, ev=inner).run()
+    try:
+        value = Body(update=update, ledger=ledger, rule=rule, ev=inner).run()
+    except NexortError as fault:
+        if fault.span is not None and fault.span.source is not tree.span.source:  # a file that is imported
+            fault.labels = (*fault.labels, Mark(tree.span, "called here"))
+        raise
     return stop(value, ev.place(tree)) if isinstance(value, Term) else value
 
 

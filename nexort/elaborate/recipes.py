@@ -29,6 +29,7 @@ from nexort.training import (
     classify,
     degree,
     find_readouts,
+    names_of,
     normalized_degree,
     outside_assumption,
 )
@@ -212,10 +213,19 @@ class _Reader:
             optimizer=call,
             has_rms=any("rms" in names_called(tree) for tree in _expressions(rule.tree)),
             rate=rate.value,
-            decay=decay.value if decay is not None and any(self.schedule.numbers(decay)) else None,
+            decay=decay.value if decay is not None and self._decays(decay) else None,
             normalization=self._normalization(name),
             span=optimizer.span,
         )
+
+    def _decays(self, field: ast.Field) -> bool:
+        """Whether a decay is not 0 at every step."""
+        numbers = self.schedule.numbers(field)
+        for step, number in enumerate(numbers):
+            if not 0 <= number <= 1:
+                hint = "a step multiplies weights by 1 - decay"
+                raise TypeFault(f"the decay is {number:g} at step {step}: it lies in 0..1", field.value.span, hint=hint)
+        return any(numbers)
 
     def _normalization(self, name: str) -> Normalization:
         found = self.table.find(name, "normalize")
@@ -267,11 +277,16 @@ class _Reader:
         return UpdateFunction(tree=rule.tree, arguments=self._arguments(call, rule), is_normalized=is_normalized)
 
     def _arguments(self, call: ast.Call, rule: Rule) -> dict[str, float | None]:
-        """The numbers given in an optimizer's call, at the first step; None for one that depends on n."""
+        """The numbers given in an optimizer's call; None for one that depends on n, or changes with the step."""
         names = [binding.name.id for binding in rule.tree.arguments]
         given = {**dict(zip(names, call.arguments, strict=False)), **{k.name.id: k.value for k in call.keywords}}
-        values = {name: self._evaluate(tree, 0) for name, tree in given.items()}
-        return {name: float(value) if isinstance(value, int | float) else None for name, value in values.items()}
+        return {name: self._constant(tree) for name, tree in given.items()}
+
+    def _constant(self, tree: ast.Expr) -> float | None:
+        steps = range(self.schedule.steps) if "t" in names_of(tree) else (0,)
+        values = [self._evaluate(tree, step) for step in steps]
+        numbers = {float(value) for value in values if isinstance(value, int | float)}
+        return numbers.pop() if len(numbers) == 1 and all(isinstance(value, int | float) for value in values) else None
 
 
 def _expressions(tree: ast.Optimizer) -> list[ast.Expr]:

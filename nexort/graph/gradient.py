@@ -24,7 +24,8 @@ from heapq import heappop, heappush
 from nexort.graph.adjoints import Own, Piece, Sums, fix_label, rename, times, wide_labels
 from nexort.graph.nodes import Fluctuation, Node, Stop
 from nexort.graph.pullbacks import Pullbacks
-from nexort.graph.terms import Label, Place, Term, arrange, delta, number, union
+from nexort.graph.terms import Label, Place, Term, arrange, combine, delta, number, reduce_over, union
+from nexort.symbolic import primitive
 
 
 class Tape:
@@ -79,6 +80,20 @@ class Tape:
         static = union([tuple(self.batch), tuple(name for name in labels if not isinstance(name, int))])
         width = tuple(range(target.type.order))
         return Term(arrange(term, static, width, place, sizes), static, width)
+
+    def moved(self, target: Node, index: Sequence[Label | int], change: Term, place: Place) -> Term:
+        """Σ ⟨l⎸D @ r⟩ for the adjoint Σ ⎸l⟩⟨r⎸ of an operator (an element of a family at fixed indices): the derivative
+        of s in ε for the operator plus ε D/n (D a tensor), or plus ε D (an operator)."""
+        if not self.depends_on(target):
+            return number(0.0)
+        self._prepare(target)
+        total = number(0.0)
+        for piece in self._pieces[target]:
+            left, right = self._rules.at_element(piece, index)
+            value = self._rules.bracket(left, change, right)
+            hidden = {s: n for s, n in value.sizes.items() if s not in self.batch}
+            total = combine(primitive("add"), (total, reduce_over("sum", value, hidden, place)), place)
+        return total
 
     def _request(self, adjoint: Piece, target: Node, labels: Sequence[Label | int], place: Place) -> Term:
         term = rename(adjoint.terms[0], dict(zip(wide_labels(target), range(target.type.order), strict=True)))

@@ -302,11 +302,29 @@ class Pullbacks:
             pair = (times(scale, left, self._place), right)
             return [self._to_operand(piece, user, term, t_axes, pair)]
         operator = labelled(term, t_axes, piece.own, (LEFT, RIGHT), self._place)
-        inner = combine(primitive("mul"), (left, self._act(operator, right, LEFT)), self._place)
-        value = average_over(inner, [LEFT], self._place)
+        value = self.bracket(left, operator, right)
         hidden = {s: n for s, n in value.sizes.items() if s not in piece.own and s not in self._batch}
         value = reduce_over("sum", value, hidden, self._place)
         return [self._settle(piece, user, coefficient, c_axes, value)]
+
+    def bracket(self, left: Term, operator: Term, right: Term) -> Term:
+        """⟨left⎸operator @ right⟩."""
+        inner = combine(primitive("mul"), (left, self._act(operator, right, LEFT)), self._place)
+        return average_over(inner, [LEFT], self._place)
+
+    def at_element(self, piece: Piece, index: Sequence[Label | int]) -> tuple[Term, Term]:
+        """The two vectors of an operator's piece at fixed indices; zeros where it belongs to another element."""
+        left, right = piece.terms
+        for own, place in zip(piece.own, index, strict=True):
+            assert isinstance(place, int), "one element at a time"
+            if isinstance(own, At):
+                if own.place != place:
+                    left = times(number(0.0), left, self._place)
+            elif own in self._batch:
+                left = times(delta(own, place, self._batch[own], self._place), left, self._place)
+            else:
+                left, right = (fix_label(term, own, place, self._place) for term in (left, right))
+        return left, right
 
     def _pull_product(self, user: OperatorProduct, position: int, piece: Piece) -> list[Piece]:
         left, right = piece.terms

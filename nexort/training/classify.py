@@ -1,7 +1,7 @@
 """The verdict on a parametrization: stable or not, faithful or not, and which infinite-width limit it has.
 
 TP4b Lemma 2.8.10, 2.8.11 and Theorem 2.8.12 (stability and faithfulness), 2.8.15 (nontrivial), 2.8.19 (the dynamical
-dichotomy: r = 0 learns features, r > 0 is in the operator regime), with the corrections of DESIGN §7: SP with a
+dichotomy: r = 0 learns features, r > 0 is in the operator regime), with the corrections of docs/design.md: SP with a
 sign-like Q and rate 1/n is unstable since A + r < 1, and r is the least over all parameters but the output vectors.
 For parameters of any architecture the same inequalities hold with kinds in place of layers; they are proved for
 Assumption 2.8.2's networks only, which the notes of a classification say.

@@ -115,7 +115,7 @@ def power(base: Size, exponent: Size) -> Size:
     if exponent.number is not None:
         if base.degree is None:
             return MIXED
-        return Size(base.degree * Fraction(str(exponent.number)))
+        return Size(base.degree * Fraction(exponent.number).limit_denominator(10**6))
     return NUMBER if base.degree == 0 and exponent.degree == 0 else MIXED
 
 

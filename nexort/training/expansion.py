@@ -246,8 +246,8 @@ class Expansion(ABC):
         if part.normalization.rule == "none":
             return (), call
         Q = self.name(self.own("Q", tensor.tag), part.span)
-        # an optimizer keeps its state with the name that it updates; each pass forgets the last processed gradient
-        statements = quote("Q = 0 * Q + call", part.span, {"Q": Q, "call": call})
+        # an optimizer keeps its state with the name that it updates
+        statements = quote("Q = 0\nQ += call", part.span, {"Q": Q, "call": call})
         return statements, self._normalized(part, Q, size)
 
     def _normalized(self, part: Trained, Q: ast.Expr, size: ast.Expr) -> ast.Expr:
@@ -263,11 +263,6 @@ class Expansion(ABC):
         if part.normalization.theta is not None:
             parts["theta"] = self.in_step(part.normalization.theta)
         return quote_expression(forms[part.normalization.rule], part.span, parts)
-
-    def start_processed(self, tensors: Iterable[Tensor]) -> Iterator[ast.Stmt]:
-        for tensor in tensors:
-            if tensor.part.normalization.rule != "none":
-                yield from quote("Q = 0", tensor.part.span, {"Q": self.own("Q", tensor.tag)})
 
     def weight_size(self, tensor: Tensor) -> ast.Expr:
         """S, the root mean square of n^-a w, times √n for a matrix."""

@@ -92,7 +92,7 @@ class Parametrization:
 
 
 def up(s: Fraction, *, name: str | None = None) -> Parametrization:
-    """UP_s, uniform parametrization (TP4b Definition 2.8.23; DESIGN §7): s = 0 is µP, s = 1/2 NTP.
+    """UP_s, uniform parametrization (TP4b Definition 2.8.23; docs/design.md): s = 0 is µP, s = 1/2 NTP.
 
     r = s for every parameter that is not an output vector; the output trains at order 1, the features at n^-s.
     """

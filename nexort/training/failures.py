@@ -8,7 +8,7 @@
 | later scale | b_{L+1} ≤ c_{L+1} |
 | trivial | neither a_{L+1} + c_{L+1} = 1 nor A + r = 1 (Theorem 2.8.15) |
 
-Output vectors have their own condition (DESIGN §7): r_{L+1} = a_{L+1} + c_{L+1} − 1, and r is the least of the others.
+Output vectors have their own condition (docs/design.md): r_{L+1} = a_{L+1} + c_{L+1} − 1; r is the least of the others.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ class Network(Expansion, ABC):
     def statements(self) -> Iterator[ast.Stmt]:
         yield from self.declarations()
         yield from self.initialised()
-        yield from self.start_processed(self.tensors)
         yield self.training_loop(self.step())
 
     def step(self) -> Iterator[ast.Stmt]:

@@ -19,7 +19,7 @@ Rule = Literal["none", "update", "clip", "weight", "lamb"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalization:
     """`none | update | clip(theta) | weight | lamb`, with R = rms(Q) and S = rms(n^-a w) (times √n for a matrix):
-    Q, Q/R, Q min(1, theta/R), Q/S, Q S/R (DESIGN §7, TP4b 2.10.2)."""
+    Q, Q/R, Q min(1, theta/R), Q/S, Q S/R (docs/design.md, TP4b 2.10.2)."""
 
     rule: Rule = "none"
     theta: ast.Expr | None = None

@@ -24,6 +24,8 @@ from nexort.training.recipe import Recipe, Trained
 
 FLUCTUATION = "~fluctuation"
 """A function of the evaluator, which no program can name: the limit of √n ⟨v⎸z⟩ for a fresh readout v."""
+MOVED = "~moved"
+"""Likewise, of (P, W, D): avg(grad(P, W) D), also for a change D that is an operator, as Muon's."""
 
 
 class Operator(Expansion):
@@ -42,9 +44,9 @@ class Operator(Expansion):
         if not self.recipe.is_decaying:
             yield from self.kets()
             yield from self.quote("f_ = value", value=self.at_start())
-        for tensor in self.moving:
-            yield from quote("D = 0", tensor.part.span, {"D": self.change(tensor, has_ranges=True)})
-        yield from self.start_processed(self.moving)
+        if self.recipe.is_decaying:
+            for tensor in self.moving:
+                yield from self.no_change(tensor)
         yield from self.start_shrinking()
         yield self.training_loop(self.step())
 
@@ -123,14 +125,18 @@ class Operator(Expansion):
         weighted = self.over_inputs(quote_expression("chi * g", part.span, parts))
         before, update = self.process(tensor, weighted, self.weight_size(tensor))
         yield from before
-        if part.decay is not None:
-            kept = self.decayed(part, delta)
-        else:
-            kept = delta if self.recipe.is_decaying else quote_expression("0 * D", part.span, {"D": delta})
         # with a rate of order n^-k the number is the limit of n^k times it
         moved = product([self.in_step(part.rate), *power(part.slowed, part.span), update], part.span)
-        value = ast.Binary(span=part.span, operator="-", left=kept, right=moved)
-        yield ast.Assign(span=part.span, target=delta, operator="=", value=value)
+        if part.decay is not None:
+            value = ast.Binary(span=part.span, operator="-", left=self.decayed(part, delta), right=moved)
+            yield ast.Assign(span=part.span, target=delta, operator="=", value=value)
+            return
+        if not self.recipe.is_decaying:
+            yield from self.no_change(tensor)
+        yield ast.Assign(span=part.span, target=delta, operator="-=", value=moved)
+
+    def no_change(self, tensor: Tensor) -> Iterator[ast.Stmt]:
+        yield from quote("D = 0", tensor.part.span, {"D": self.change(tensor, has_ranges=True)})
 
     def change(self, tensor: Tensor, *, has_ranges: bool = False) -> ast.Expr:
         """δ of a tensor, or of all elements of a family."""
@@ -142,6 +148,8 @@ class Operator(Expansion):
     def moved(self, tensor: Tensor) -> ast.Expr:
         """avg(grad(P(ξ), p) · δ), summed over the elements of a family."""
         part = tensor.part
+        if part.kind == "matrix":
+            return call(MOVED, [self.of_input(self.P), tensor.of(part.name), self.change(tensor)], part.span)
         form = "g * D" if part.kind == "scalar" else "avg(g * D)"
         value = quote_expression(form, part.span, {"g": self.gradient(tensor), "D": self.change(tensor)})
         return self.summed(value, tensor.names) if tensor.names else value

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import nexort
 import numpy as np
 import pytest
-from nexort.errors import ComputationFault
+from nexort.errors import ComputationFault, NexortError
 
 from training.networks import network
 
@@ -32,3 +34,24 @@ def test_error_signal_without_the_index_of_outputs(returned: str) -> None:
     by_error = network(*model, ("loss = (f - y)^2 / 2", "error[a, k] = (sum[j](f[a, j]) - y[a]) / 4"))
     first, second = (nexort.compile(text).run(16)["f"].values for text in (by_loss, by_error))
     np.testing.assert_allclose(first, second, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("body", "call", "degree"),
+    [
+        ("sign(g) * abs(g)^(1/3)", "rule()", Fraction(1, 3)),
+        ("g / sqrt(g^2 + c^2)", "rule(c=0)", Fraction(0)),
+        ("g / sqrt(g^2 + c^2)", "rule(c=t)", None),
+    ],
+)
+def test_degree_of_an_update_function(body: str, call: str, degree: Fraction | None) -> None:
+    """Roots have exact degrees, and what changes with the step is not taken for its first value."""
+    text = network(("vector outside", f"optimizer rule(c=1):\n    return {body}"), ("sgd()", call))
+    (found,) = nexort.compile(text).classify().values()
+    assert {parameter.degree for parameter in found.parameters} == {degree}
+
+
+def test_fault_in_an_imported_optimizer_names_its_call() -> None:
+    with pytest.raises(NexortError) as caught:
+        nexort.compile(network(("sgd()", "muon()")))
+    assert [label.span.text for label in caught.value.labels if label.note == "called here"] == ["muon()"]

@@ -90,6 +90,9 @@ WRONG = {
     "an error with an index too few": network(
         ("return v * tanh(h)", "return (v * tanh(h), v * h)"), ("loss = (f - y)^2 / 2", "error[a] = f[a, 0] - y[a]")
     ),
+    "data of the output's name": network(("data y[4]", "data f[4]"), ("on xi, y", "on xi, f"), ("(f - y)", "f")),
+    "a function of the step's name": network(("vector outside", "def t(x) = x^2"), ("(f - y)^2", "t(f - y)")),
+    "a decay above 1": network(fields="per W: decay = t + 1"),
     "an unstable limit": network(fields="parametrization = standard"),
     "an unfaithful limit": network(("sgd()", "adam()"), fields="parametrization = up(1/2)\nper W: parametrization = ntp")
     .replace("per W: parametrization = ntp", "per W: parametrization = abcd(matrix=(0, 1/2, 3/2, 1), out=1/2)"),
