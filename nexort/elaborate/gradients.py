@@ -42,6 +42,8 @@ def evaluate_moved(ev: Evaluation, tree: ast.Call) -> Value:
     with ev.unbraced():
         value, operator = ev.value(scalar), to_term(ev.value(change), place)
     assert isinstance(value, Term)
+    if operator.order == 0:  # before the first update it is the number 0
+        return 0.0
     variable, wanted = _parameter(ev, parameter)
     tape = ev.tapes.get(without_diagonals(value, place), place)
     (leaf,) = leaves(variable.targets(wanted, place))
