@@ -38,7 +38,7 @@ def compute_comparison(
     """Raises what `run` and `limit` raise; Interrupted with the comparison of the finished trials on Ctrl-C."""
     start = time.perf_counter()
     try:
-        limit = program.limit_with(options.limit, _part(progress, 0, options))
+        limit = program.limit_with(options.limit, _limit_part(progress, options))
     except Interrupted:  # without the limit there is nothing to compare
         raise Interrupted(None) from None
     work = _Work(limit=limit)
@@ -70,6 +70,20 @@ def _part(progress: Progress | None, offset: int, options: CompareOptions) -> Pr
     return lambda k, _, fraction: progress(offset + k, total, fraction)
 
 
+def _limit_part(progress: Progress | None, options: CompareOptions) -> Progress | None:
+    """The limit counts for the replicates that were asked for, however many a tolerance takes."""
+    part = _part(progress, 0, options)
+    if part is None:
+        return None
+
+    def tell(k: int, replicates: int, fraction: float) -> None:
+        done = min(1.0, (k + fraction) / replicates) * options.replicates
+        whole = min(int(done), options.replicates - 1)
+        part(whole, replicates, done - whole)
+
+    return tell
+
+
 def _compare(name: str, work: _Work, config: Mapping[str, Any], seconds: float) -> CompareResults:
     rounding = float(np.finfo(config["dtype"]).eps)
     outputs = {
@@ -84,6 +98,7 @@ def _compare(name: str, work: _Work, config: Mapping[str, Any], seconds: float) 
         outputs=outputs,
         seconds=seconds,
         warnings=tuple(_warnings(work, config["widths"])),
+        tolerance=work.limit.tolerance,
         reused={width: len(folder.reused) for width, folder in work.folders.items()},
     )
 

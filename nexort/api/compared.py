@@ -182,7 +182,11 @@ class CompareResults(Results[CompareOutput]):
         sizes = ", ".join(f"{n} ({count(number, self.repeat)})" for n, number in trials.items())
         found = sum(self.reused.values())
         kept = f", {found} of {sum(trials.values())} from {self.config['results']}" if found else ""
-        limit = f"{self.config['samples']} samples, {count(self.config['replicates'], 'replicate')}"
+        taken = self.tolerance
+        samples, replicates = (
+            (self.config["samples"], self.config["replicates"]) if taken is None else (taken.samples, taken.replicates)
+        )
+        limit = f"{samples} samples, {count(replicates, 'replicate')}"
         work = f"seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s{kept}"
         return f"compare: widths {sizes}; limit with {limit}; {work}"
 

@@ -97,20 +97,20 @@ def compute_limit(
     run = LimitRun(
         graph, samples=options.samples, seed=options.seed, dtype=options.dtype, replicates=options.replicates
     )
-    work = _repeat(graph, _replicates(graph, run, options.draws), options.replicates, LimitResults.repeat, progress)
+    work = _repeat(graph, limit_trial(graph, run, options.draws), options.replicates, LimitResults.repeat, progress)
     return _finish(
         work,
         lambda: LimitResults(
             program=name,
             config=config,
-            outputs={output.name: _limit_output(work.stack(output.name), output.name, run) for output in graph.outputs},
+            outputs={output.name: limit_output(work.stack(output.name), output.name, run) for output in graph.outputs},
             seconds=work.seconds,
-            warnings=(*graph.notes, *work.warnings, *_spread_warnings(run, options.draws), *run.warnings),
+            warnings=(*graph.notes, *work.warnings, *spread_warnings(run, options.draws), *run.warnings),
         ),
     )
 
 
-def _replicates(graph: Graph, run: LimitRun, draws: int) -> Trial:
+def limit_trial(graph: Graph, run: LimitRun, draws: int) -> Trial:
     """The outputs of a replicate, those that stay random with a leading axis of draws."""
     if not run.random_outputs:
         return run.replicate
@@ -126,12 +126,18 @@ def _replicates(graph: Graph, run: LimitRun, draws: int) -> Trial:
     return replicate
 
 
-def _spread_warnings(run: LimitRun, draws: int) -> Iterator[str]:
+def spread_warnings(run: LimitRun, draws: int) -> Iterator[str]:
     if run.random_outputs and draws == 1:
         yield "one draw of a random limit has no spread: use --draws 2 or more"
 
 
-def _limit_output(values: NDArray[np.float64], name: str, run: LimitRun) -> LimitOutput | RandomLimitOutput:
+def limit_output(
+    values: NDArray[np.float64],
+    name: str,
+    run: LimitRun,
+    bias: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None] = (None, None),
+) -> LimitOutput | RandomLimitOutput:
+    """The output from its values, (replicates, …) or (replicates, draws, …), with its bias and the error of that."""
     from nexort.limit import estimate_limit, estimate_random_limit
 
     if name in run.random_outputs:
@@ -142,6 +148,8 @@ def _limit_output(values: NDArray[np.float64], name: str, run: LimitRun) -> Limi
             stderr=np.asarray(law.stderr),
             method=law.method,
             values=law.by_draw,
+            bias=bias[0],
+            bias_stderr=bias[1],
         )
     found = estimate_limit(values, run.samples)
     return LimitOutput(
@@ -150,6 +158,8 @@ def _limit_output(values: NDArray[np.float64], name: str, run: LimitRun) -> Limi
         ci95=found.ci95,
         method=found.method,
         values=found.by_replicate,
+        bias=bias[0],
+        bias_stderr=bias[1],
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
@@ -32,6 +33,12 @@ def _choice(choices: Any, help: str) -> dict[str, Any]:
 
 RESULTS_FOLDER = "nexort-results"
 """Where `compare` keeps finished trials, in the current directory."""
+_BYTES = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]*)")
+_UNITS = {"": 1, "B": 1} | {
+    f"{prefix}{ending}": base**power
+    for power, prefix in enumerate("KMGT", 1)
+    for ending, base in (("B", 1000), ("IB", 1024))
+}
 SEED = _whole(0, "root of all random numbers")
 DTYPE = _choice(Dtype, "arithmetic")
 DEVICE = _choice(Device, "where to compute (gpu: not built yet)")
@@ -76,16 +83,28 @@ class LimitOptions(_Options):
     draws: int = field(default=64, metadata=_whole(1, "draws in each replicate, where the limit is random"))
     seed: int = field(default=0, metadata=SEED)
     tol: float | None = field(
-        default=None, metadata={"help": "work until every standard error is below it (not built yet)"}
+        default=None,
+        metadata={"help": "add work until every standard error is below it, and every bias below a third of it"},
     )
-    method: Method = field(default="auto", metadata=_choice(Method, "exact: no samples, where integrals allow; auto: particles"))
+    max_seconds: float | None = field(default=None, metadata={"help": "with --tol: the best answer within this time"})
+    max_memory: int | None = field(
+        default=None,
+        metadata={"is_bytes": True, "help": "with --tol: the best answer within this memory, such as 2GB"},
+    )
+    method: Method = field(
+        default="auto", metadata=_choice(Method, "exact: no samples, where integrals allow; auto: particles")
+    )
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)
 
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
-        if self.tol is not None:
-            raise refuse_unbuilt("--tol", "raise --samples and --replicates; the table shows the error reached")
+        for name in ("max_seconds", "max_memory"):
+            if self.tol is None and getattr(self, name) is not None:
+                raise UsageFault(
+                    f"{name} limits the work that a tolerance asks for, and there is no tolerance",
+                    hint="add --tol, for example --tol 1e-3",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +148,11 @@ def _check_option(option: Field[Any], value: Any) -> Any:
         return None
     if "is_many" in option.metadata:
         return _check_many(option.name, value, option.metadata["minimum"])
+    if "is_bytes" in option.metadata:
+        return _check_bytes(option.name, value)
     if "minimum" in option.metadata:
         return _check_whole(option.name, value, option.metadata["minimum"])
-    return _check_tolerance(option.name, value)
+    return _check_positive(option.name, value)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -166,7 +187,17 @@ def _check_many(name: str, value: Any, minimum: int) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _check_tolerance(name: str, value: Any) -> float:
+def _check_bytes(name: str, value: Any) -> int:
+    """A whole number of bytes, or a text such as `2GB` or `1.5 GiB`."""
+    if not isinstance(value, str):
+        return _check_whole(name, value, 1)
+    found = _BYTES.fullmatch(value.strip())
+    if found is None or found["unit"].upper() not in _UNITS:
+        raise UsageFault(f"{name} must be a size, not {value!r}", hint="for example 2GB, 500MB or 1.5GiB")
+    return _check_whole(name, int(float(found["number"]) * _UNITS[found["unit"].upper()]), 1)
+
+
+def _check_positive(name: str, value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):

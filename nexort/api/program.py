@@ -103,6 +103,8 @@ class Program:
         draws: int = LimitOptions.draws,
         seed: int = LimitOptions.seed,
         tol: float | None = LimitOptions.tol,
+        max_seconds: float | None = LimitOptions.max_seconds,
+        max_memory: int | str | None = LimitOptions.max_memory,
         method: Method = LimitOptions.method,
         dtype: Dtype = LimitOptions.dtype,
         device: Device = LimitOptions.device,
@@ -114,6 +116,10 @@ class Program:
         Each output has `.value`, `.stderr` (of the output's shape), `.ci95` (2, …) and `.method`.  One whose limit is
         random has `.mean`, `.std`, `.stderr` and `.values` (replicates, draws, …) in place of a value.  `given` are
         values of what starts at random, by name: the limit of that one trajectory.  Raises as `run`.
+
+        With `tol`, replicates and samples are added until every standard error is below it and every estimated bias
+        (`.bias`) below a third of it; where `max_seconds` or `max_memory` (bytes, or a text such as "2GB") ends that,
+        the best answer is returned, with `.unreached` outputs and warnings.
         """
         options = LimitOptions(
             samples=samples,
@@ -121,6 +127,8 @@ class Program:
             draws=draws,
             seed=seed,
             tol=tol,
+            max_seconds=max_seconds,
+            max_memory=max_memory,  # pyright: ignore[reportArgumentType]  a text is made a number
             method=method,
             dtype=dtype,
             device=device,
@@ -138,6 +146,8 @@ class Program:
         seed: int = CompareOptions.seed,
         init: Init = CompareOptions.init,
         tol: float | None = CompareOptions.tol,
+        max_seconds: float | None = CompareOptions.max_seconds,
+        max_memory: int | str | None = CompareOptions.max_memory,
         method: Method = CompareOptions.method,
         dtype: Dtype = CompareOptions.dtype,
         device: Device = CompareOptions.device,
@@ -159,6 +169,8 @@ class Program:
             seed=seed,
             init=init,
             tol=tol,
+            max_seconds=max_seconds,
+            max_memory=max_memory,  # pyright: ignore[reportArgumentType]  a text is made a number
             method=method,
             dtype=dtype,
             device=device,
@@ -179,13 +191,19 @@ class Program:
         options: LimitOptions,
         progress: Progress | None = None,
         given: Mapping[str, ArrayLike] | None = None,
+        announce: Callable[[str], None] | None = None,
     ) -> LimitResults:
+        """`announce` is told what a tolerance is predicted to cost."""
         graph = self._graph_of_limit(given) if given else self.limit_graph
         config = {**self._echo(options), "given": list(given or ())}
         if options.method == "exact":
             from nexort.api.exact import compute_limit_exactly
 
             return compute_limit_exactly(graph, config, self.name, progress)
+        if options.tol is not None:
+            from nexort.api.tolerance import compute_limit_to_tolerance
+
+            return compute_limit_to_tolerance(graph, options, options.tol, config, self.name, progress, announce)
         return compute_limit(graph, options, config, self.name, progress)
 
     def compare_with(

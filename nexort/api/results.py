@@ -79,6 +79,9 @@ class LimitOutput:
     method: str
     values: Array
     """What each replicate gave, shape (replicates, …)."""
+    bias: Array | None = None
+    """With a tolerance: the estimated bias of `value` from the finite number of samples; it is not subtracted."""
+    bias_stderr: Array | None = None
 
     @property
     def replicates(self) -> int:
@@ -92,10 +95,12 @@ class LimitOutput:
             "stderr": plain(self.stderr) if is_error_known else None,
             "ci95": plain(self.ci95) if is_error_known else None,
             "method": self.method,
+            **_plain_bias(self),
         }
 
     def columns(self) -> tuple[Column, ...]:
-        return (Column("limit", self.value, self.stderr), Column("95 % ±", self.ci95[1] - self.value))
+        reach = Column("95 % ±", self.ci95[1] - self.value)
+        return (Column("limit", self.value, self.stderr), reach, *_bias_columns(self))
 
 
 @final
@@ -114,6 +119,9 @@ class RandomLimitOutput:
     method: str
     values: Array
     """Shape (replicates, draws, …)."""
+    bias: Array | None = None
+    """With a tolerance: the estimated bias of `mean` from the finite number of samples; it is not subtracted."""
+    bias_stderr: Array | None = None
 
     @property
     def replicates(self) -> int:
@@ -132,10 +140,21 @@ class RandomLimitOutput:
             "stderr": plain(self.stderr) if self.draws > 1 and self.replicates > 1 else None,
             "draws": self.draws,
             "method": self.method,
+            **_plain_bias(self),
         }
 
     def columns(self) -> tuple[Column, ...]:
-        return (Column("mean", self.mean, self.stderr), Column("std", self.std))
+        return (Column("mean", self.mean, self.stderr), Column("std", self.std), *_bias_columns(self))
+
+
+def _plain_bias(output: LimitOutput | RandomLimitOutput) -> dict[str, Any]:
+    if output.bias is None or output.bias_stderr is None:
+        return {}
+    return {"bias": plain(output.bias), "bias_stderr": plain(output.bias_stderr)}
+
+
+def _bias_columns(output: LimitOutput | RandomLimitOutput) -> tuple[Column, ...]:
+    return () if output.bias is None else (Column("bias", output.bias, output.bias_stderr),)
 
 
 class Output(Protocol):
@@ -147,6 +166,27 @@ class Output(Protocol):
 
 
 Out = TypeVar("Out", bound=Output)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ToleranceReport:
+    """What the work towards a tolerance took in the end, and which outputs it did not reach."""
+
+    samples: int
+    replicates: int
+    unreached: tuple[str, ...]
+    predicted: Mapping[str, Any] | None
+    """The samples, replicates and further seconds that were expected after the first replicates, if more were."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "reached": not self.unreached,
+            "unreached": list(self.unreached),
+            "samples": self.samples,
+            "replicates": self.replicates,
+            "predicted": self.predicted,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,6 +202,8 @@ class Results(ABC, Mapping[str, Out], Generic[Out]):
     outputs: Mapping[str, Out] = field(repr=False)
     seconds: float
     warnings: tuple[str, ...] = ()
+    tolerance: ToleranceReport | None = None
+    """How the work towards a tolerance ended."""
 
     def __getitem__(self, name: str) -> Out:
         if name not in self.outputs:
@@ -177,6 +219,11 @@ class Results(ABC, Mapping[str, Out], Generic[Out]):
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """The outputs that are less accurate than the tolerance asked for."""
+        return self.tolerance.unreached if self.tolerance is not None else ()
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:
@@ -197,6 +244,7 @@ class Results(ABC, Mapping[str, Out], Generic[Out]):
             "outputs": {name: output.to_dict() for name, output in self.outputs.items()},
             "seconds": round(self.seconds, 6),
             "warnings": list(self.warnings),
+            **({} if self.tolerance is None else {"tolerance": self.tolerance.to_dict()}),
         }
 
     def to_json(self, indent: int | None = None) -> str:
@@ -268,7 +316,8 @@ class LimitResults(Results[LimitOutput | RandomLimitOutput]):
             return f"limit by the exact method: {self.seconds:.2f} s"
         replicates = max((output.replicates for output in self.outputs.values()), default=0)
         draws = [output.draws for output in self.outputs.values() if isinstance(output, RandomLimitOutput)]
-        sizes = [f"{self.config['samples']} samples", count(replicates, self.repeat)]
+        samples = self.config["samples"] if self.tolerance is None else self.tolerance.samples
+        sizes = [f"{samples} samples", count(replicates, self.repeat)]
         sizes += [f"{count(max(draws), 'draw')} each"] if draws else []
         methods = " and ".join(sorted({output.method for output in self.outputs.values()}))
         work = f"seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"

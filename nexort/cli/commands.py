@@ -37,7 +37,8 @@ def limit(arguments: Namespace) -> int:
     def compute(program: Program, progress: Progress | None) -> LimitResults:
         from nexort.api import read_given
 
-        return program.limit_with(options, progress, read_given(arguments.given))
+        announce = progress.announce if progress is not None else None
+        return program.limit_with(options, progress, read_given(arguments.given), announce)
 
     return _compute(arguments, "replicate", compute)
 
@@ -131,7 +132,9 @@ def _compute(arguments: Namespace, noun: str, compute: Callable[[Program, Progre
                 raise
             results, is_interrupted = stop.results, True
     _show(arguments, results)
-    return 130 if is_interrupted else 0
+    if is_interrupted:
+        return 130
+    return 3 if results.unreached else 0
 
 
 def _show(arguments: Namespace, results: AnyResults) -> None:

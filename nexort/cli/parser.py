@@ -206,9 +206,11 @@ def _add_option(parser: ArgumentParser, option: Field[Any]) -> None:
         settings.update(metavar="N,N,...", type=_wholes)
     elif "minimum" in option.metadata:
         settings.update(metavar="N", type=_whole)
+    elif "is_bytes" in option.metadata:
+        settings.update(metavar="SIZE")
     else:
         settings.update(metavar="X", type=_number)
-    parser.add_argument(f"--{option.name}", **settings)
+    parser.add_argument(f"--{option.name.replace('_', '-')}", **settings)
 
 
 def _whole(text: str) -> int:

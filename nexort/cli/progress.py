@@ -5,25 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
 
-Progress = Callable[[int, int, float], None]
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """progress(index, count, fraction) of repetitions, and a line to stay above the bar."""
+
+    update: Callable[[int, int, float], None]
+    announce: Callable[[str], None]
+
+    def __call__(self, index: int, count: int, fraction: float) -> None:
+        self.update(index, count, fraction)
 
 
 @contextmanager
 def show_progress(noun: str, *, is_quiet: bool) -> Generator[Progress | None]:
-    """Gives progress(index, count, fraction) for repetitions called `noun`; None where there is no terminal."""
+    """The progress of repetitions called `noun`; None where there is no terminal."""
     if is_quiet or not _has_terminal():
         yield None
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("{task.description}"),
@@ -34,14 +46,17 @@ def show_progress(noun: str, *, is_quiet: bool) -> Generator[Progress | None]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("compiling", total=None)
 
         def update(index: int, count: int, fraction: float) -> None:
             shown = min(index + 1, count)
             bar.update(task, description=f"{noun} {shown}/{count}", completed=index + fraction, total=count)
 
-        yield update
+        def announce(text: str) -> None:
+            bar.console.print(text, markup=False, highlight=False)
+
+        yield Progress(update, announce)
 
 
 def _has_terminal() -> bool:

@@ -50,6 +50,8 @@ class RandomEstimate:
     mean: Array
     std: Array
     stderr: Array
+    floor: Array
+    """σ_B/√J: what `stderr` tends to with more replicates of the same draws."""
     method: str = PARTICLES
     by_draw: Array = field(repr=False)
     """(replicates, draws, *shape)."""
@@ -62,14 +64,15 @@ def estimate_random_limit(values: Sequence[Array] | Array) -> RandomEstimate:
     by_replicate, by_draw, mean = x.mean(axis=1), x.mean(axis=0), x.mean(axis=(0, 1))
     unknown = np.full(mean.shape, np.nan)
     std = np.sqrt(x.var(axis=1, ddof=1).mean(axis=0)) if J > 1 else unknown
-    stderr = unknown
+    stderr = floor = unknown
     if R > 1 and J > 1:
         rest = x - by_replicate[:, None] - by_draw + mean
         from_rest = np.square(rest).sum(axis=(0, 1)) / ((R - 1) * (J - 1) * R * J)
         # the mean squares of B and C are one where no draw means the same in two replicates
         from_draws = np.maximum(by_draw.var(axis=0, ddof=1) / J - from_rest, 0)
         stderr = np.sqrt(by_replicate.var(axis=0, ddof=1) / R + from_draws)
-    return RandomEstimate(mean=mean, std=std, stderr=stderr, by_draw=x)
+        floor = np.sqrt(from_draws)
+    return RandomEstimate(mean=mean, std=std, stderr=stderr, floor=floor, by_draw=x)
 
 
 def estimate_limit(replicates: Sequence[Array] | Array, samples: int) -> Estimate:

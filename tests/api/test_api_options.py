@@ -44,6 +44,8 @@ def test_defaults():
         "draws": 64,
         "seed": 0,
         "tol": None,
+        "max_seconds": None,
+        "max_memory": None,
         "method": "auto",
         "dtype": "float64",
         "device": "cpu",
@@ -83,7 +85,7 @@ def test_run_options_out_of_range(options, message):
         ({"draws": 0}, "draws must be at least 1"),
         ({"tol": "small"}, "tol must be a number, not 'small'"),
         ({"tol": float("nan")}, "tol must be positive"),
-        ({"tol": 1e-3}, "--tol is not built yet"),
+        ({"max_memory": "2GB"}, "there is no tolerance"),
     ],
 )
 def test_limit_options_out_of_range(options, message):

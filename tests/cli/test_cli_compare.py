@@ -125,7 +125,7 @@ def test_a_picture_without_matplotlib(nexort, transpose, monkeypatch):
         ("--widths 8 --trials 0", "trials must be at least 1, not 0"),
         ("--widths 8 --samples 1", "samples must be at least 2, not 1"),
         ("--widths 8 --init cauchy", "invalid choice: 'cauchy'"),
-        ("--widths 8 --tol 1e-3", "--tol is not built yet"),
+        ("--widths 8 --max-seconds 5", "there is no tolerance"),
         ("--widths 8 --results r --no-results", "not allowed with argument"),
         ("--widths 8 --results {program}", "cannot keep results in"),
         ("--widths 8 --plot figure.txt", "use .png, .svg or .pdf"),
