@@ -48,7 +48,6 @@ def test_wrong_command_line(nexort, transpose, arguments, message):
     [
         ("derive P --format latex", "`nexort derive`"),
         ("graph P -o g.svg", "`nexort graph`"),
-        ("limit P --method exact", "--method exact"),
         ("limit P --device gpu", "--device gpu"),
         ("run P --width 8 --device gpu", "--device gpu"),
     ],
