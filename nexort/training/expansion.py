@@ -141,8 +141,9 @@ class Expansion(ABC):
         if self.recipe.model.has_family_result:
             (family,) = returned
             assert isinstance(family, ast.Name)
-            head = element(family.id, self.input_indices, family.span)
-            yield from self.quote("P_ = average(head)", family.span, head=head)
+            indices = self.input_indices if family.id in self.recipe.model.batched else self.input_indices[1:]
+            head = element(family.id, indices, family.span)
+            yield from self.quote("P[a < M, o] = average(head)", family.span, o=self.o, head=head)
             return
         for head, tree in enumerate(returned):
             value = self.forward_batch.expression(tree)

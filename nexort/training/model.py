@@ -93,6 +93,8 @@ class Model:
     def returned(self) -> tuple[ast.Expr, ...]:
         """The returned values: one, or several heads."""
         value = self._return.value
+        while isinstance(value, ast.Paren):
+            value = value.body
         return value.items if isinstance(value, ast.Tuple) else (value,)
 
     @cached_property

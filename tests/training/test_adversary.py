@@ -55,3 +55,15 @@ def test_fault_in_an_imported_optimizer_names_its_call() -> None:
     with pytest.raises(NexortError) as caught:
         nexort.compile(network(("sgd()", "muon()")))
     assert [label.span.text for label in caught.value.labels if label.note == "called here"] == ["muon()"]
+
+
+def test_returned_family_that_does_not_read_the_input() -> None:
+    """All inputs have its outputs."""
+    constant = network(
+        ("return v * tanh(h)", "z = tanh(W @ u[0])\n    q[k] = v * u[k] * z\n    return (q)"),
+        ("(f - y)", "(f[0] + f[1] - y)"),
+        fields="center = false",
+    )
+    f = nexort.compile(constant).run(8)["f"].values
+    assert f.shape == (10, 3, 4, 2)
+    assert np.all(f == f[:, :, :1]) and np.all(f[:, -1] != f[:, 0])
