@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nexort.exact import series
 from nexort.exact.forms import ROUNDING, Array, Form, Gaussians
 from nexort.exact.kets import Atom, Factor, Linear, NotExactError, Term, Terms, forms_in, pad
 from nexort.exact.quadrature import Lines, NotConvergedError, integrate
@@ -215,6 +216,9 @@ class Plane:
         self.dimension = 2 if size.any() else int(sd.any())
         self._first, self._second, self._rho, self._safe, self._inverse = first, second, rho, safe, inverse
         self._alpha, self._beta = rho * sd, across * sd
+        self._deviations = [np.sqrt(np.maximum(cov(x, x), 0)) for x in inner]
+        # the pivot is one of the two, so that its row of correlations holds theirs
+        self._rho_of_pair = rho.prod(axis=-1)
         self.along = [self._coordinates(form, cov) for form in self.group.forms]
         self._residual = {
             (i, j): self._remove(cov(a, b), self.along[i], self.along[j])
@@ -228,6 +232,41 @@ class Plane:
             if not any(all(np.array_equal(a, b) for a, b in zip(line, known, strict=True)) for known in lines):
                 lines.append(line)
         self._lines = lines
+
+    def _by_series(self) -> Array | None:
+        """E f(X) g(Y) by Mehler's formula, where the functions are analytic and each is of one of two forms."""
+        if len(self._inner) != 2 or self._lines:
+            return None
+        mine = [[{id(f) for f in forms_in(atom)} == {id(x)} for atom in self.group.atoms] for x in self._inner]
+        if not all(a or b for a, b in zip(*mine, strict=True)):
+            return None
+        families: list[Array] = []
+        for k, x in enumerate(self._inner):
+            atoms = [atom for atom, is_mine in zip(self.group.atoms, mine[k], strict=True) if is_mine]
+            found = series.coefficients(self._values_along(x, self._deviations[k], atoms))
+            if found is None:
+                return None
+            families.append(found)
+        return series.combine(families[0], families[1], self._rho_of_pair)
+
+    def _values_along(self, form: Form, deviation: Array, atoms: Sequence[Atom]) -> Array:
+        """∏ atoms at the nodes of a series, for each element of the form's own family."""
+        arrays = [form.mean, deviation, *(a for atom in atoms for a in _arrays_in(atom))]
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        pick = Sampler(shape).of(slice(None))
+        values = {id(form): pick(form.mean) + pick(deviation) * series.nodes()}
+        product: Any = 1.0
+        with np.errstate(all="ignore"):
+            for atom in atoms:
+                product = product * atom_value(atom, values, pick)
+        return np.broadcast_to(product, values[id(form)].shape).reshape(*shape, -1)
+
+    def _degree(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> int | None:
+        """The largest degree of the homogeneous functions that the integrands are sums of; None if they are not."""
+        degrees = [degree_of(atom) for atom in self.group.atoms]
+        if any(degree is None for degree in degrees):
+            return None
+        return sum(degree or 0 for degree in degrees) + max(len(subset) + (k is not None) for subset, k in asked)
 
     def _coordinates(self, form: Form, cov: Covariances) -> tuple[Array, Array]:
         """(Cov(L, g₁), Cov(L, g₂))"""
@@ -259,6 +298,10 @@ class Plane:
 
     def moments(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> list[Array]:
         """E ∏_{i in subset} L_i · g_k · ∏ atoms, one integral for all."""
+        if list(asked) == [((), None)]:
+            value = self._by_series()
+            if value is not None:
+                return [value]
         sampler = Sampler(self.shape)
         forms = self.group.forms
 
@@ -295,7 +338,7 @@ class Plane:
         else:
             try:
                 with np.errstate(all="ignore"):
-                    value = integrate(integrand, len(asked), count, self.dimension, lines)
+                    value = integrate(integrand, len(asked), count, self.dimension, lines, self._degree(asked))
             except NotConvergedError:
                 raise NotExactError("the integral over the Gaussian directions here did not converge to 1e-10") from None
         if not np.isfinite(value).all():
@@ -345,6 +388,30 @@ def terms_value(terms: Terms, values: dict[int, Array], pick: Callable[[Array], 
             )
         total = total + product
     return total
+
+
+def degree_of(factor: Factor) -> int | None:
+    """k where f(c g) = c^k f(g) for c > 0, of a function of centred forms; None if there is no such k."""
+    match factor:
+        case Linear(form):
+            return None if form.mean.any() else 1
+        case Atom("step" | "sign", (first,)):
+            return None if _degree_of_terms(_as_terms(first)) is None else 0
+        case Atom("absolute", (first,)):
+            return _degree_of_terms(_as_terms(first))
+        case Atom("maximum" | "minimum", (first, second)):
+            return _degree_of_terms(_difference(_as_terms(first), _as_terms(second)))
+        case _:
+            return None
+
+
+def _degree_of_terms(terms: Terms) -> int | None:
+    found: set[int | None] = set()
+    for term in terms:
+        if term.coefficient.any():
+            degrees = [degree_of(factor) for factor in term.factors]
+            found.add(None if None in degrees else sum(degree or 0 for degree in degrees))
+    return found.pop() if len(found) == 1 else None
 
 
 _AT_ZERO = frozenset({"step", "sign", "absolute"})

@@ -11,7 +11,7 @@ Arrays here and in `kets` are *families*: leading static axes of length 1 (broad
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_letters
 from typing import Any, TypeAlias
 
@@ -30,6 +30,16 @@ class Form:
 
     mean: Array
     weights: Array
+    _placed: dict[tuple[tuple[int, ...], int], Form] = field(default_factory=dict, repr=False)
+
+    def placed(self, axes: tuple[int, ...], count: int) -> Form:
+        """The form in a family of `count` axes; the same object each time, so that equal forms are recognised."""
+        if axes == tuple(range(count)):
+            return self
+        key = (axes, count)
+        if key not in self._placed:
+            self._placed[key] = Form(place(self.mean, axes, count), place(self.weights, axes, count, 1))
+        return self._placed[key]
 
 
 class Gaussians:
@@ -57,7 +67,8 @@ class Gaussians:
     def between(self, first: Form, second: Form) -> Array:
         """Cov(ℓ, m), of the common family's axes."""
         a, b = first.weights, second.weights
-        return family_dot(a @ self.covariance[: a.shape[-1], : b.shape[-1]], b)
+        half = a.reshape(-1, a.shape[-1]) @ self.covariance[: a.shape[-1], : b.shape[-1]]
+        return family_dot(half.reshape(*a.shape[:-1], -1), b)
 
 
 def family_dot(first: Array, second: Array) -> Array:

@@ -86,7 +86,7 @@ def place_term(term: Term, axes: Sequence[int], count: int) -> Term:
 def _place_factor(factor: Factor, axes: Sequence[int], count: int) -> Factor:
     match factor:
         case Linear(form, axis):
-            return Linear(Form(place(form.mean, axes, count), place(form.weights, axes, count, 1)), axis)
+            return Linear(form.placed(tuple(axes), count), axis)
         case Atom(operation, arguments, axis):
             return Atom(operation, tuple(_place_argument(x, axes, count) for x in arguments), axis)
 
@@ -242,6 +242,8 @@ def collect(terms: Sequence[Term], rank: int) -> Terms:
     for term in terms:
         if not term.coefficient.any():
             continue
+        if 1 in term.bound:
+            term = _without_single(term, rank)
         match term.factors:
             case ():
                 numbers.append(_sum_bound(term.coefficient, term.bound, rank))
@@ -262,6 +264,15 @@ def collect(terms: Sequence[Term], rank: int) -> Terms:
             result.append(Term(form.mean))
     result.extend(term for term in rest.values() if term.coefficient.any())
     return tuple(result)
+
+
+def _without_single(term: Term, rank: int) -> Term:
+    """The term without the bound axes of length 1."""
+    for k in range(len(term.bound) - 1, -1, -1):
+        if term.bound[k] == 1:
+            taken = _take_term(term, 0, rank + k)
+            term = Term(taken.coefficient, taken.factors, term.bound[:k] + term.bound[k + 1 :])
+    return term
 
 
 def add_forms(first: Form, second: Form) -> Form:

@@ -6,6 +6,7 @@ Kinks and jumps lie on lines p + q g₁ + r g₂ = 0, given for each element of 
 |---|---|
 | no kinks | trapezoidal, of geometric convergence for analytic F: error e^(-2πd/h) for step h, d the distance of a pole |
 | all lines through 0 | polar: angles split at the lines, Gauss–Legendre in each sector and along the radius |
+| and F a sum of homogeneous functions | the same, with the Gauss rule of r e^(-r²/2) along the radius: closed forms |
 | one dimension | Gauss–Legendre between the kinks |
 | any lines | g₁ split where lines cross, are vertical or change quickly; then g₂ split at the lines |
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -63,9 +64,19 @@ class NotConvergedError(Exception):
     """No level was accurate enough."""
 
 
-def integrate(integrand: Integrand, results: int, elements: int, dimension: int, lines: Lines | None) -> Array:
-    """E F for each result and element, (results, elements), to `TOLERANCE`; raises NotConvergedError."""
-    rule, levels, cost = _rule(dimension, lines)
+def integrate(
+    integrand: Integrand,
+    results: int,
+    elements: int,
+    dimension: int,
+    lines: Lines | None,
+    degree: int | None = None,
+) -> Array:
+    """E F for each result and element, (results, elements), to `TOLERANCE`; raises NotConvergedError.
+
+    `degree`: F is a sum of functions with F(c g) = c^k F(g) for c > 0, k = 0 … degree.
+    """
+    rule, levels, cost = _rule(dimension, lines, degree)
     tolerance = SMOOTH_TOLERANCE if lines is None else TOLERANCE
     value = np.empty((results, elements))
     todo = np.arange(elements)
@@ -84,7 +95,7 @@ def integrate(integrand: Integrand, results: int, elements: int, dimension: int,
 Rule = Callable[[int, Lines | None], Nodes]
 
 
-def _rule(dimension: int, lines: Lines | None) -> tuple[Rule, int, Callable[[int], int]]:
+def _rule(dimension: int, lines: Lines | None, degree: int | None) -> tuple[Rule, int, Callable[[int], int]]:
     """(rule, number of levels, nodes of a level)"""
     if lines is None:
         if dimension == 1:
@@ -93,6 +104,9 @@ def _rule(dimension: int, lines: Lines | None) -> tuple[Rule, int, Callable[[int
     count = lines.p.shape[1]
     if dimension == 1:
         return _split_line, 4, lambda level: (count + 16) * (24 + 12 * level)
+    if lines.are_central and degree is not None:
+        radial = degree // 2 + 1
+        return partial(_circles, radial), 4, lambda level: 2 * count * (12 + 6 * level) * radial
     if lines.are_central:
         return _sectors, 4, lambda level: (2 * count + 8) * 12 * (16 + 8 * level) ** 2
     pairs = count * (count - 1) // 2 + 8 * count
@@ -179,17 +193,44 @@ def _split_line(level: int, lines: Lines | None) -> Nodes:
 
 def _sectors(level: int, lines: Lines | None) -> Nodes:
     assert lines is not None
+    radius, length = _panels(np.linspace(0, 9.0 + level, 7), 8 + 4 * level)
+    return _polar(lines, level, radius, length * radius * np.exp(-(radius**2) / 2))
+
+
+def _circles(radial: int, level: int, lines: Lines | None) -> Nodes:
+    assert lines is not None
+    return _polar(lines, level, *_rayleigh(radial), fixed=0)
+
+
+def _polar(lines: Lines, level: int, radius: Array, weight: Array, fixed: int = 8) -> Nodes:
+    """Angles split at the lines and at `fixed` others, with the given rule for r e^(-r²/2) along the radius."""
     elements = len(lines.p)
     angle = np.mod(np.arctan2(-lines.q, lines.r), np.pi)
-    fixed = np.broadcast_to(np.arange(9) * (np.pi / 4), (elements, 9))
-    points = np.sort(np.concatenate([angle, angle + np.pi, fixed], axis=-1), axis=-1)
-    theta, arc = _panels(np.minimum(points, 2 * np.pi), 12 + 6 * level)
-    radii = np.linspace(0, 9.0 + level, 7)
-    radius, length = _panels(radii[None], 8 + 4 * level)
-    weights = arc[:, :, None] * (length * radius * np.exp(-(radius**2) / 2) / (2 * np.pi))[:, None]
-    g1 = np.cos(theta)[:, :, None] * radius[:, None]
-    g2 = np.sin(theta)[:, :, None] * radius[:, None]
+    others = np.broadcast_to(np.arange(fixed) * (2 * np.pi / fixed), (elements, fixed)) if fixed else angle[:, :0]
+    points = np.sort(np.concatenate([angle, angle + np.pi, others], axis=-1), axis=-1)
+    theta, arc = _panels(np.concatenate([points, points[:, :1] + 2 * np.pi], axis=-1), 12 + 6 * level)
+    weights = arc[:, :, None] * (weight / (2 * np.pi))
+    g1, g2 = np.cos(theta)[:, :, None] * radius, np.sin(theta)[:, :, None] * radius
     return Nodes(*(array.reshape(elements, -1) for array in (g1, g2, weights)))
+
+
+@cache
+def _rayleigh(count: int) -> tuple[Array, Array]:
+    """The Gauss rule of r e^(-r²/2) on r > 0: exact for polynomials of degree 2 count - 1 (Stieltjes, Golub–Welsch)."""
+    r, w = _panels(np.linspace(0, 16, 17), 32)
+    w = w * r * np.exp(-(r**2) / 2)
+    total = w.sum()
+    diagonal, off = np.zeros(count), np.zeros(count)
+    before, now = np.zeros_like(r), np.full_like(r, 1 / np.sqrt(total))
+    for k in range(count):
+        diagonal[k] = (w * r * now**2).sum()
+        after = (r - diagonal[k]) * now - off[k] * before
+        norm = np.sqrt((w * after**2).sum())
+        if k + 1 < count:
+            off[k + 1] = norm
+        before, now = now, after / norm
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[1:], 1) + np.diag(off[1:], -1))
+    return nodes, total * vectors[0] ** 2
 
 
 STEEPNESS = (-9.0, -5.0, -2.5, -1.0, 1.0, 2.5, 5.0, 9.0)
