@@ -416,8 +416,9 @@ def _degree_of_terms(terms: Terms) -> int | None:
 
 _AT_ZERO = frozenset({"step", "sign", "absolute"})
 _AT_TIES = frozenset({"maximum", "minimum"}) | MASKS
-_ZERO_WITH_ARGUMENT = _AT_ZERO | frozenset({"tanh", "erf", "square"})
+_ZERO_WITH_ARGUMENT = _AT_ZERO | frozenset({"tanh", "erf"})
 _NEVER_ZERO = frozenset({"exp", "normal_cdf", "reciprocal"})
+MAX_BRANCHES = 64
 
 
 def kink_forms(atom: Atom) -> list[Form]:
@@ -437,24 +438,58 @@ def kink_forms(atom: Atom) -> list[Form]:
 
 
 def zero_forms(terms: Terms) -> list[Form]:
-    """Forms among whose zeros the boundaries of {terms = 0} lie."""
+    """Forms among whose zeros, and the kinks inside, the boundaries of {terms = 0} lie."""
     affine = as_form(terms)
     if affine is not None:
         return [affine]
-    if len(terms) != 1:
-        raise NotExactError("a function with a kink or a jump is taken of a sum of functions")
-    found: list[Form] = []
-    for factor in terms[0].factors:
-        if isinstance(factor, Linear):
-            found.append(factor.form)
-        elif factor.operation in _ZERO_WITH_ARGUMENT:
-            found += zero_forms(_as_terms(factor.arguments[0]))
-        elif factor.operation in ("maximum", "minimum"):
-            for argument in factor.arguments:
-                found += zero_forms(_as_terms(argument))
-        elif factor.operation not in _NEVER_ZERO:
-            raise NotExactError(f"a function with a kink or a jump is taken of {factor.operation} of a ket")
-    return found
+    if len(terms) == 1:
+        return [form for factor in terms[0].factors for form in _zeros_of_factor(factor)]
+    return [form for branch in _branches(terms) for form in zero_forms(branch)]
+
+
+def _zeros_of_factor(factor: Factor) -> list[Form]:
+    match factor:
+        case Linear(form):
+            return [form]
+        case Atom(operation, arguments) if operation in _ZERO_WITH_ARGUMENT:
+            return zero_forms(_as_terms(arguments[0]))
+        case Atom("maximum" | "minimum", arguments):
+            return [form for argument in arguments for form in zero_forms(_as_terms(argument))]
+        case Atom(operation) if operation in _NEVER_ZERO:
+            return []
+        case Atom(operation):
+            raise NotExactError(f"a function with a kink or a jump is taken of {operation} of a ket")
+
+
+def _branches(terms: Terms) -> list[Terms]:
+    """What a piecewise linear sum is between its kinks: each maximum one of its arguments, each step 0 or 1."""
+    choices: list[Terms] = [()]
+    for term in terms:
+        options: list[Terms] = [(Term(term.coefficient, (), term.bound),)]
+        for factor in term.factors:
+            options = [_times(option, value) for option in options for value in _branches_of_factor(factor)]
+        choices = [choice + option for choice in choices for option in options]
+        if len(choices) > MAX_BRANCHES:
+            raise NotExactError("a function with a kink or a jump is taken of a sum of too many functions")
+    return choices
+
+
+def _branches_of_factor(factor: Factor) -> list[Terms]:
+    match factor:
+        case Linear(form):
+            return [(Term(np.ones((1,) * form.mean.ndim), (factor,)),)]
+        case Atom("maximum" | "minimum", arguments):
+            return [_as_terms(argument) for argument in arguments]
+        case Atom("absolute", (argument, *_)):
+            return [_as_terms(argument), _difference((), _as_terms(argument))]
+        case Atom("step" | "sign"):
+            return [(Term(np.full((), value)),) for value in (-1.0, 0.0, 1.0)]
+        case Atom():
+            raise NotExactError("a function with a kink or a jump is taken of a sum of functions")
+
+
+def _times(first: Terms, second: Terms) -> Terms:
+    return tuple(Term(a.coefficient * b.coefficient, a.factors + b.factors) for a in first for b in second)
 
 
 def _as_terms(argument: Terms | Array) -> Terms:

@@ -67,7 +67,7 @@ class Gaussians:
     def between(self, first: Form, second: Form) -> Array:
         """Cov(ℓ, m), of the common family's axes."""
         a, b = first.weights, second.weights
-        half = a.reshape(-1, a.shape[-1]) @ self.covariance[: a.shape[-1], : b.shape[-1]]
+        half = a.reshape(int(np.prod(a.shape[:-1], dtype=int)), a.shape[-1]) @ self.covariance[: a.shape[-1], : b.shape[-1]]
         return family_dot(half.reshape(*a.shape[:-1], -1), b)
 
 

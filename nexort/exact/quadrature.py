@@ -134,7 +134,7 @@ def density(g: Array) -> Array:
 
 @cache
 def _trapezoid(level: int) -> tuple[Array, Array]:
-    h, reach = 0.5 / 2**level, 8.5 + 1.5 * level
+    h, reach = 0.5 / 2**level, min(8.5 + 1.5 * level, 13.0)
     count = int(reach / h)
     g = h * np.arange(-count, count + 1)
     return g, h * density(g)

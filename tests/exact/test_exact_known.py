@@ -131,7 +131,7 @@ output <W' @ x | y> as backward
 
 
 def linear_mup(layers: int, steps: int, eta: float = 0.3, y: float = 1.3) -> str:
-    lines = ["vector u, v", f"matrix W[{layers - 1}]"]
+    lines = ["vector u, v", f"matrix W[{max(layers - 1, 1)}]"]
     lines += [f"E{k} = W[{k}]" for k in range(layers - 1)]
     lines += [f"for t in 0..{steps}:", "    x = u"]
     lines += [f"    x = E{k} @ x" for k in range(layers - 1)]
