@@ -22,7 +22,7 @@ LEVELS = (
     {"graph", "training"},
     {"elaborate", "passes"},
     {"engine"},
-    {"finite", "limit"},
+    {"finite", "limit", "exact"},
     {"api"},
     {"cli"},
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from nexort.exact.averages import number_of
 from nexort.exact.forms import Array
-from nexort.exact.kets import Atom, Factor, Ket, Linear, NotExactError, Term, Terms, add, constant, multiply, scale
+from nexort.exact.functions import operate_on_arrays
+from nexort.exact.kets import Atom, Factor, Ket, NotExactError, Term, Terms, add, constant, multiply, scale
 from nexort.symbolic import Constant, Fn, Operand, Operation, kernel, numpy_operation
 
 Value: TypeAlias = Ket | Array
@@ -45,9 +46,10 @@ def _simple(value: Value) -> Value:
 
 
 def _operate(operation: Operation, inputs: Sequence[Value], shape: tuple[int, ...]) -> Value:
-    if not any(isinstance(value, Ket) for value in inputs):
+    numbers = [value for value in inputs if not isinstance(value, Ket)]
+    if len(numbers) == len(inputs):
         with np.errstate(all="ignore"):
-            return np.asarray(np.where(*inputs) if operation == "select" else numpy_operation(operation)(*inputs))
+            return np.asarray(operate_on_arrays(operation, numbers))
     match operation:
         case "add":
             return add(*(_as_ket(value, shape) for value in inputs))
@@ -114,8 +116,3 @@ def _make_atom(operation: Operation, inputs: Sequence[Value]) -> Atom:
     if len(axes) > 1:
         raise NotExactError("a function of a tensor that is not a product of functions of its vectors")
     return Atom(operation, tuple(arguments), axes.pop())
-
-
-def linear_ket(form: Any, shape: tuple[int, ...]) -> Ket:
-    """The ket of a form."""
-    return Ket(shape, (Term(np.ones((1,) * len(shape)), (Linear(form),)),))

@@ -67,7 +67,10 @@ class Gaussians:
     def between(self, first: Form, second: Form) -> Array:
         """Cov(ℓ, m), of the common family's axes."""
         a, b = first.weights, second.weights
-        half = a.reshape(int(np.prod(a.shape[:-1], dtype=int)), a.shape[-1]) @ self.covariance[: a.shape[-1], : b.shape[-1]]
+        half = (
+            a.reshape(int(np.prod(a.shape[:-1], dtype=int)), a.shape[-1])
+            @ self.covariance[: a.shape[-1], : b.shape[-1]]
+        )
         return family_dot(half.reshape(*a.shape[:-1], -1), b)
 
 
@@ -88,7 +91,7 @@ def family_dot(first: Array, second: Array) -> Array:
 
 
 def place(array: Array, axes: Sequence[int], count: int, trailing: int = 0) -> Array:
-    """The array with its leading axes on the given ones of `count`; two on one are a diagonal, missing ones have length 1."""
+    """The array with its leading axes on the given ones of `count`: two on one are a diagonal, others have length 1."""
     if tuple(axes) == tuple(range(count)):
         return array
     targets = list(axes)

@@ -148,8 +148,8 @@ def scale(ket: Ket, factor: Array | float) -> Ket:
     return Ket(ket.shape, collect(terms, ket.rank))
 
 
-def _widen(array: Array | float, count: int) -> Array | float:
-    return array if isinstance(array, float) else array.reshape(array.shape + (1,) * count)
+def _widen(value: Array | float, count: int) -> Array | float:
+    return value.reshape(value.shape + (1,) * count) if isinstance(value, np.ndarray) else value
 
 
 def multiply(first: Ket, second: Ket) -> Ket:

@@ -4,7 +4,7 @@ Kinks and jumps lie on lines p + q g₁ + r g₂ = 0, given for each element of 
 
 | case | rule |
 |---|---|
-| no kinks | trapezoidal, of geometric convergence for analytic F: error e^(-2πd/h) for step h, d the distance of a pole |
+| no kinks | trapezoidal: for analytic F of error e^(-2πd/h), h the step and d the distance of a pole |
 | all lines through 0 | polar: angles split at the lines, Gauss–Legendre in each sector and along the radius |
 | and F a sum of homogeneous functions | the same, with the Gauss rule of r e^(-r²/2) along the radius: closed forms |
 | one dimension | Gauss–Legendre between the kinks |
@@ -159,7 +159,7 @@ def _legendre(count: int) -> tuple[Array, Array]:
 
 
 def _panels(points: Array, count: int) -> tuple[Array, Array]:
-    """Gauss–Legendre with `count` nodes between consecutive sorted points (…, P): nodes and weights (…, (P-1) count)."""
+    """Gauss–Legendre between consecutive sorted points (…, P): nodes and weights, each (…, (P - 1) count)."""
     x, w = _legendre(count)
     lengths = np.diff(points, axis=-1)[..., None]
     nodes = points[..., :-1, None] + lengths * x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def reference(f: Real, mean: Callable[[float, float], float], rho: float, cut: f
     steep = [] if rho == 0 else [cut / rho + k * rest for k in (-6.0, -2.0, 0.0, 2.0, 6.0)]
     points = sorted({-10.0, 10.0, *(p for p in (*at, *steep) if abs(p) < 10)})
     total = 0.0
-    for low, high in zip(points, points[1:], strict=False):
+    for low, high in pairwise(points):
         total += quad(lambda x: f(x) * mean(rho * x - cut, rest) * density(x), low, high, epsabs=1e-13, epsrel=1e-13)[0]
     return total
 
