@@ -68,8 +68,10 @@ BOTH = {
     "layer norm": NETWORK + "x[a] = relu(h[a])\nm[a] = avg(x[a])\nc[a] = x[a] - m[a]\n"
     "z[a] = W @ (c[a] / sqrt(avg(c[a]^2) + 0.00001))\noutput <gelu(z[a]) | silu(z[b])> as K[a, b]\n",
     "a family of matrices": "vector x\nmatrix A[2] ~ N(0, 0.5/n)\ny[l] = A[l] @ tanh(x)\nz[l] = A[l]' @ relu(y[l])\n"
-    "output <z[l] | x> as m[l]\noutput <y[k] | y[l]> as K[k, l]\noutput avg(leaky_relu(y[0], 0.1) * max(y[0], y[1])) as n\n",
-    "tensors": "vector x, y, z\nT{i,j} = x{i} * y{j} + sign(z{i} * y{j})\noutput <z | T @ y> as m\noutput avg(T^2) as s\n",
+    "output <z[l] | x> as m[l]\noutput <y[k] | y[l]> as K[k, l]\n"
+    "output avg(leaky_relu(y[0], 0.1) * max(y[0], y[1])) as n\n",
+    "tensors": "vector x, y, z\nT{i,j} = x{i} * y{j} + sign(z{i} * y{j})\n"
+    "output <z | T @ y> as m\noutput avg(T^2) as s\n",
     "gradients": NETWORK + "x[a] = relu(h[a])\ng[a] = erf(W @ x[a])\nf[a] = avg(v * g[a])\nG[a] = grad(f[a], W)\n"
     "output <h[a] | G[b]' @ g[a]> as m[a, b]\noutput <x[a] | W' @ grad(f[b], g[b])> as back[a, b]\n",
 }
