@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -10,11 +11,14 @@ import numpy as np
 from nexort.exact.averages import number_of
 from nexort.exact.forms import Array
 from nexort.exact.functions import operate_on_arrays
-from nexort.exact.kets import Atom, Factor, Ket, NotExactError, Term, Terms, add, constant, multiply, scale
+from nexort.exact.kets import Atom, Factor, Ket, NotExactError, Term, Terms, add, constant, multiply, scale, unrolled
 from nexort.symbolic import Constant, Fn, Operand, Operation, kernel, numpy_operation
 
 Value: TypeAlias = Ket | Array
 """A family of kets, or numbers: an array with the family's axes, of length 1 where broadcast."""
+
+MAX_TERMS = 64
+"""Functions of sums of more terms are refused."""
 
 _MULTIPLICATIVE = frozenset({"sign", "absolute", "reciprocal"})
 """f(x y) = f(x) f(y)"""
@@ -23,7 +27,7 @@ _MULTIPLICATIVE = frozenset({"sign", "absolute", "reciprocal"})
 def apply_function(fn: Fn, arguments: Sequence[Value], shape: tuple[int, ...]) -> Value:
     """fn of families that are placed in the shape."""
     program = kernel(fn)
-    registers: dict[int, Value] = dict(enumerate(arguments))
+    registers: dict[int, Value] = {k: _simple(value) for k, value in enumerate(arguments)}
 
     def read(operand: Operand) -> Value:
         if isinstance(operand, Constant):
@@ -109,10 +113,12 @@ def _make_atom(operation: Operation, inputs: Sequence[Value]) -> Atom:
         if not isinstance(value, Ket):
             arguments.append(value)
             continue
-        if any(term.bound for term in value.terms):
-            raise NotExactError("a function is taken of a sum, over a family, of functions of kets")
-        axes |= {factor.axis for term in value.terms for factor in term.factors}
-        arguments.append(value.terms)
+        count = sum(prod(term.bound) for term in value.terms)
+        if count > MAX_TERMS:
+            raise NotExactError(f"a function is taken of a sum of {count} functions of kets")
+        terms = unrolled(value)
+        axes |= {factor.axis for term in terms for factor in term.factors}
+        arguments.append(terms)
     if len(axes) > 1:
         raise NotExactError("a function of a tensor that is not a product of functions of its vectors")
     return Atom(operation, tuple(arguments), axes.pop())

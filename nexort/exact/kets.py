@@ -275,6 +275,24 @@ def _without_single(term: Term, rank: int) -> Term:
     return term
 
 
+def unrolled(ket: Ket) -> Terms:
+    """The terms with every element of a bound axis a term of its own."""
+    terms = list(ket.terms)
+    while any(term.bound for term in terms):
+        terms = [part for term in terms for part in _elements_of_last(term, ket.rank)]
+    return tuple(terms)
+
+
+def _elements_of_last(term: Term, rank: int) -> list[Term]:
+    """The summands along the last bound axis."""
+    if not term.bound:
+        return [term]
+    *others, length = term.bound
+    axis = rank + len(others)
+    taken = [_take_term(term, k, axis) for k in range(length)]
+    return [Term(part.coefficient, part.factors, tuple(others)) for part in taken if part.coefficient.any()]
+
+
 def add_forms(first: Form, second: Form) -> Form:
     a, b = first.weights, second.weights
     size = max(a.shape[-1], b.shape[-1])

@@ -18,6 +18,10 @@ DEPENDENT = 1e-11
 """Forms of correlation matrix with a third eigenvalue (pivot) below this span two dimensions."""
 
 
+MAX_FORMS = 200
+"""More forms are not looked at, although they might be dependent."""
+
+
 class Covariances:
     """The forms of one product and their covariances, each computed once."""
 
@@ -78,10 +82,10 @@ class Plane:
     def __init__(self, group: Group, cov: Covariances) -> None:
         self.group = group
         inner = group.inner
+        if len(inner) > MAX_FORMS:
+            raise NotExactError(f"the functions here read {len(inner)} Gaussian forms, which are too many")
         self._inner = inner
-        kinks = [form for atom in group.atoms for form in kink_forms(atom)]
-        self._kinks = kinks
-        arrays = [a for form in (*inner, *kinks, *group.forms) for a in (form.mean, form.weights[..., 0:0].sum(-1))]
+        arrays = [a for form in (*inner, *group.forms) for a in (form.mean, form.weights[..., 0:0].sum(-1))]
         arrays += [a for atom in group.atoms for a in arrays_in(atom)]
         self.shape = np.broadcast_shapes(*(a.shape for a in arrays))
         self._build(cov)
@@ -123,7 +127,7 @@ class Plane:
             if i < j
         }
         lines: list[tuple[Array, Array, Array]] = []
-        for form in self._kinks:
+        for form in (form for atom in self.group.atoms for form in kink_forms(atom)):
             line = (form.mean, *self._coordinates(form, cov))
             if not any(all(np.array_equal(a, b) for a, b in zip(line, known, strict=True)) for known in lines):
                 lines.append(line)
