@@ -9,7 +9,8 @@ import numpy as np
 
 from nexort.exact.expect import expect, expect_slopes
 from nexort.exact.forms import Array, Gaussians
-from nexort.exact.kets import Ket, NotExactError, Term, Terms, bind, collect, multiply_terms, place_ket
+from nexort.exact.kets import Ket, bind, collect, multiply_terms, place_ket
+from nexort.exact.terms import NotExactError, Term, Terms
 
 MAX_TERMS = 4096
 """Products of more terms are refused."""

@@ -11,7 +11,8 @@ import numpy as np
 from nexort.exact.averages import number_of
 from nexort.exact.forms import Array
 from nexort.exact.functions import operate_on_arrays
-from nexort.exact.kets import Atom, Factor, Ket, NotExactError, Term, Terms, add, constant, multiply, scale, unrolled
+from nexort.exact.kets import Ket, add, constant, multiply, scale, unrolled
+from nexort.exact.terms import Atom, Factor, NotExactError, Term, Terms
 from nexort.symbolic import Constant, Fn, Operand, Operation, kernel, numpy_operation
 
 Value: TypeAlias = Ket | Array

@@ -12,21 +12,9 @@ from nexort.errors import ComputationFault
 from nexort.exact.averages import average, number_of, product_terms
 from nexort.exact.compose import Value, apply_function
 from nexort.exact.forms import Array, Form, Gaussians, place
-from nexort.exact.kets import (
-    Ket,
-    Linear,
-    NotExactError,
-    Term,
-    add,
-    bind,
-    constant,
-    place_ket,
-    scale,
-    select,
-    stack,
-    with_width_axes,
-)
+from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
 from nexort.exact.operators import InitialOperator
+from nexort.exact.terms import Linear, NotExactError, Term
 from nexort.graph import (
     Average,
     Contract,

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from nexort.exact.forms import Array, Form, Gaussians
-from nexort.exact.kets import Atom, Factor, Linear, forms_in
 from nexort.exact.plane import Covariances, Group, Plane, weights_on, wick
+from nexort.exact.terms import Atom, Factor, Linear, forms_in
 
 
 def split(factors: Sequence[Factor], cov: Covariances) -> list[Group]:

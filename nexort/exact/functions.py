@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nexort.exact.forms import Array, Form
-from nexort.exact.kets import Atom, Factor, Linear, NotExactError, Term, Terms, pad
+from nexort.exact.kets import pad
+from nexort.exact.terms import Atom, Factor, Linear, NotExactError, Term, Terms
 from nexort.symbolic import MASKS, Operation, numpy_operation
 
 
@@ -65,6 +66,7 @@ _AT_ZERO = frozenset({"step", "sign", "absolute"})
 _AT_TIES = frozenset({"maximum", "minimum"}) | MASKS
 _ZERO_WITH_ARGUMENT = _AT_ZERO | frozenset({"tanh", "erf"})
 _NEVER_ZERO = frozenset({"exp", "normal_cdf", "reciprocal"})
+_JUMPS = MASKS | {"step", "sign"}
 MAX_BRANCHES = 64
 
 
@@ -77,11 +79,21 @@ def kink_forms(atom: Atom) -> list[Form]:
                 for factor in term.factors:
                     if isinstance(factor, Atom):
                         found += kink_forms(factor)
+    here: list[Form] = []
     if atom.operation in _AT_ZERO:
-        found += zero_forms(as_terms(atom.arguments[0]))
+        here = zero_forms(as_terms(atom.arguments[0]))
     elif atom.operation in _AT_TIES:
-        found += zero_forms(_difference(*map(as_terms, atom.arguments[:2])))
-    return found
+        here = zero_forms(_difference(*map(as_terms, atom.arguments[:2])))
+    if atom.operation in _JUMPS:
+        for form in here:
+            _refuse_jump_at_rounding(form)
+    return found + here
+
+
+def _refuse_jump_at_rounding(form: Form) -> None:
+    """A value that is constant, and not 0 by rounding only, would be sent to either side of the jump."""
+    if not form.weights.any() and np.any((form.mean != 0) & (np.abs(form.mean) < 1e-10)):
+        raise NotExactError("a jump is taken of a value that is 0 up to rounding, with positive probability")
 
 
 def zero_forms(terms: Terms) -> list[Form]:
@@ -112,6 +124,8 @@ def _branches(terms: Terms) -> list[Terms]:
     """What a piecewise linear sum is between its kinks: each maximum one of its arguments, each step 0 or 1."""
     choices: list[Terms] = [()]
     for term in terms:
+        if sum(isinstance(factor, Linear) for factor in term.factors) > 1:
+            raise NotExactError("a function with a kink or a jump is taken of a sum of products")
         options: list[Terms] = [(Term(term.coefficient, (), term.bound),)]
         for factor in term.factors:
             options = [_times(option, value) for option in options for value in _branches_of_factor(factor)]

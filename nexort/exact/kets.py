@@ -10,54 +10,17 @@ collected: a ket that is linear in the leaves has one term for each, however it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TypeAlias
 
 import numpy as np
 
 from nexort.exact.forms import Array, Form, place
-from nexort.symbolic import Operation
+from nexort.exact.terms import Linear, NotExactError, Term, Terms, place_term, rename_factor, take_term
 
 MAX_TERMS = 256
 """Products that would have more terms are refused."""
-
-
-class NotExactError(Exception):
-    """Why the exact method cannot go on; the walk over the graph adds the place."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Linear:
-    """A form that a term is multiplied by."""
-
-    form: Form
-    axis: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Atom:
-    """operation(arguments), entry by entry; arguments are sums of terms without bound axes, or arrays of numbers."""
-
-    operation: Operation
-    arguments: tuple[Terms | Array, ...]
-    axis: int = 0
-
-
-Factor: TypeAlias = Linear | Atom
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Term:
-    """Σ_bound coefficient · ∏ factors."""
-
-    coefficient: Array
-    factors: tuple[Factor, ...] = ()
-    bound: tuple[int, ...] = ()
-
-
-Terms: TypeAlias = tuple[Term, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,28 +38,6 @@ class Ket:
 # placing families in families
 
 
-def place_term(term: Term, axes: Sequence[int], count: int) -> Term:
-    """The term with all its axes, bound ones last, on the given ones of `count`; `bound` is left to the caller."""
-    if tuple(axes) == tuple(range(count)):
-        return term
-    factors = tuple(_place_factor(factor, axes, count) for factor in term.factors)
-    return Term(place(term.coefficient, axes, count), factors, term.bound)
-
-
-def _place_factor(factor: Factor, axes: Sequence[int], count: int) -> Factor:
-    match factor:
-        case Linear(form, axis):
-            return Linear(form.placed(tuple(axes), count), axis)
-        case Atom(operation, arguments, axis):
-            return Atom(operation, tuple(_place_argument(x, axes, count) for x in arguments), axis)
-
-
-def _place_argument(argument: Terms | Array, axes: Sequence[int], count: int) -> Terms | Array:
-    if isinstance(argument, tuple):
-        return tuple(place_term(term, axes, count) for term in argument)
-    return place(argument, axes, count)
-
-
 def place_ket(ket: Ket, axes: Sequence[int], shape: tuple[int, ...]) -> Ket:
     """The family with its axes on the given axes of a family of another shape, broadcast along the others."""
     if tuple(axes) == tuple(range(len(shape))):
@@ -112,22 +53,8 @@ def with_width_axes(ket: Ket, axes: Sequence[int]) -> Ket:
     """The tensor with width axis k renamed to axes[k]."""
     if tuple(axes) == tuple(range(len(axes))):
         return ket
-    terms = [Term(t.coefficient, tuple(_rename(f, axes) for f in t.factors), t.bound) for t in ket.terms]
+    terms = [Term(t.coefficient, tuple(rename_factor(f, axes) for f in t.factors), t.bound) for t in ket.terms]
     return Ket(ket.shape, tuple(terms))
-
-
-def _rename(factor: Factor, axes: Sequence[int]) -> Factor:
-    match factor:
-        case Linear(form, axis):
-            return Linear(form, axes[axis])
-        case Atom(operation, arguments, axis):
-            renamed = tuple(
-                tuple(Term(t.coefficient, tuple(_rename(f, axes) for f in t.factors), t.bound) for t in x)
-                if isinstance(x, tuple)
-                else x
-                for x in arguments
-            )
-            return Atom(operation, renamed, axes[axis])
 
 
 # arithmetic
@@ -191,30 +118,9 @@ def select(ket: Ket, index: Sequence[int | None]) -> Ket:
         at = index[k]
         if at is not None:
             shape = result.shape[:k] + result.shape[k + 1 :]
-            result = Ket(shape, tuple(_take_term(t, at, k) for t in result.terms))
+            result = Ket(shape, tuple(take_term(t, at, k) for t in result.terms))
     assert result.rank == len(kept)
     return Ket(result.shape, collect(result.terms, result.rank))
-
-
-def _take(array: Array, at: int, axis: int) -> Array:
-    return array.take(at if array.shape[axis] > 1 else 0, axis=axis)
-
-
-def _take_term(term: Term, at: int, axis: int) -> Term:
-    factors = tuple(_take_factor(factor, at, axis) for factor in term.factors)
-    return Term(_take(term.coefficient, at, axis), factors, term.bound)
-
-
-def _take_factor(factor: Factor, at: int, axis: int) -> Factor:
-    match factor:
-        case Linear(form, width):
-            return Linear(Form(_take(form.mean, at, axis), _take(form.weights, at, axis)), width)
-        case Atom(operation, arguments, width):
-            taken = tuple(
-                tuple(_take_term(t, at, axis) for t in x) if isinstance(x, tuple) else _take(x, at, axis)
-                for x in arguments
-            )
-            return Atom(operation, taken, width)
 
 
 def stack(kets: Sequence[Ket], axis: int) -> Ket:
@@ -270,7 +176,7 @@ def _without_single(term: Term, rank: int) -> Term:
     """The term without the bound axes of length 1."""
     for k in range(len(term.bound) - 1, -1, -1):
         if term.bound[k] == 1:
-            taken = _take_term(term, 0, rank + k)
+            taken = take_term(term, 0, rank + k)
             term = Term(taken.coefficient, taken.factors, term.bound[:k] + term.bound[k + 1 :])
     return term
 
@@ -289,7 +195,7 @@ def _elements_of_last(term: Term, rank: int) -> list[Term]:
         return [term]
     *others, length = term.bound
     axis = rank + len(others)
-    taken = [_take_term(term, k, axis) for k in range(length)]
+    taken = [take_term(term, k, axis) for k in range(length)]
     return [Term(part.coefficient, part.factors, tuple(others)) for part in taken if part.coefficient.any()]
 
 
@@ -325,16 +231,3 @@ def _summed_form(term: Term, form: Form, rank: int) -> Form:
     axes = list(range(len(full)))
     summed = np.einsum(coefficient, axes, weights, [*axes, len(full)], [*where, len(full)], optimize=True)
     return Form(mean, np.asarray(summed))
-
-
-def forms_in(factor: Factor) -> Iterator[Form]:
-    """All forms that a factor reads, nested ones included; with repetitions."""
-    match factor:
-        case Linear(form):
-            yield form
-        case Atom(_, arguments):
-            for argument in arguments:
-                if isinstance(argument, tuple):
-                    for term in argument:
-                        for inner in term.factors:
-                            yield from forms_in(inner)

@@ -14,7 +14,8 @@ import numpy as np
 
 from nexort.exact.averages import inner, slopes
 from nexort.exact.forms import ROUNDING, Array, Form, Gaussians
-from nexort.exact.kets import Ket, Linear, Term, add, bind, place_ket, scale
+from nexort.exact.kets import Ket, add, bind, place_ket, scale
+from nexort.exact.terms import Linear, Term
 
 
 @dataclass(slots=True)

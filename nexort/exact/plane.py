@@ -11,8 +11,9 @@ import numpy as np
 from nexort.exact import series
 from nexort.exact.forms import ROUNDING, Array, Form, Gaussians
 from nexort.exact.functions import arrays_in, atom_value, degree_of, kink_forms
-from nexort.exact.kets import Atom, NotExactError, forms_in, pad
+from nexort.exact.kets import pad
 from nexort.exact.quadrature import Lines, NotConvergedError, integrate
+from nexort.exact.terms import Atom, NotExactError, forms_in
 
 DEPENDENT = 1e-11
 """Forms of correlation matrix with a third eigenvalue (pivot) below this span two dimensions."""

@@ -34,6 +34,16 @@ REFUSED = {
         "a function with a kink or a jump is taken of a sum of functions",
         "avg(relu(tanh(a) + sin(b)))",
     ),
+    "a hyperbola": (
+        "vector a, b\noutput avg(abs(a * b - 0.3)) as m",
+        "a function with a kink or a jump is taken of a sum of products",
+        "avg(abs(a * b - 0.3))",
+    ),
+    "a jump at rounding": (
+        "vector a\ns = sign(a)\noutput avg(sign(s + 0.9999999999999)) as m",
+        "a jump is taken of a value that is 0 up to rounding",
+        "avg(sign(s + 0.9999999999999))",
+    ),
     "a pole": ("vector a\noutput avg(1 / a^2) as m", "did not converge", "avg(1 / a^2)"),
     "a random limit": ("scalar s ~ N(0, 1)\nvector x\noutput s * avg(x^2) as m", "the limit is random", "s ~ N(0, 1)"),
 }
