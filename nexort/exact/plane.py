@@ -199,6 +199,8 @@ class Plane:
 
     def moments(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> list[Array]:
         """E ∏_{i in subset} L_i · g_k · ∏ atoms, one integral for all."""
+        if not asked:
+            return []
         if list(asked) == [((), None)]:
             value = self._by_series()
             if value is not None:
