@@ -33,7 +33,14 @@ FACADE = {"__init__", "__main__"}
 SHARED_MODULES = ("nexort.graph.", "nexort.syntax.ast")
 """What may be imported from another stage below its root: the two trees that all stages speak about."""
 
-HOMES = {"lark": {"syntax"}, "sympy": {"symbolic"}, "networkx": {"graph"}, "rich": {"cli"}, "argparse": {"cli"}, "matplotlib": {"api"}}
+HOMES = {
+    "lark": {"syntax"},
+    "sympy": {"symbolic"},
+    "networkx": {"graph"},
+    "rich": {"cli"},
+    "argparse": {"cli"},
+    "matplotlib": {"api"},
+}
 HEAVY = ("numpy", "scipy", "sympy", "lark", "networkx", "rich")
 
 

@@ -16,14 +16,13 @@ from nexort.engine.levels import PRODUCT_DISCOUNT
 from nexort.engine.plan import NodeStep, Plan, Step, SweepStep, base_matrix, is_read_by_elements, tile_extents
 from nexort.engine.sweep import block_entries, peak_entries
 from nexort.graph import Average, Contract, DenseOperator, InitialMatrix, Map, MatMul, Node, Reduce, Select
+from nexort.symbolic import kernel
 
 ENTRYWISE_RATE = 5e9
 """float32 additions per second and thread, in cache."""
 MEMORY_RATE = 1e10
 """Bytes per second."""
 STEP_OVERHEAD = 4e-5
-KERNEL_SLOTS = 3
-"""Temporaries of an entrywise kernel, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +159,8 @@ class _Costs:
         work = tiles * sum(_work(op, count) for op, count in each) + read / PRODUCT_DISCOUNT
         moved = sum(self.bytes_of(x) for x in self._arrays(step) if x.type.order > 1)
         shared = sum(self.bytes_of(op.node) for op in step.roots if op.bound and Coord(0) not in op.coords)
-        kernels = KERNEL_SLOTS * max(block_entries(op.node, op.coords, extents) for op, _ in each)
-        if not any(isinstance(op.node, Map | DenseOperator) for op, _ in each):
-            kernels = 0
-        sums = max((_sum_entries(op, extents) for op, _ in each if op.bound), default=0)
-        entries = peak_entries(step.program, extents) + max(kernels, sums)
+        kernels = max((_kernel_entries(op, extents) for op, _ in each), default=0)
+        entries = kernels + peak_entries(step.program, extents, lambda op: _sum_entries(op, extents))
         spare = self.threads * (self.itemsize * entries + shared)
         heaviest = max(each, key=lambda pair: _work(*pair))[0].node
         return _Cost(flops, work, moved, spare, heaviest)
@@ -177,10 +173,24 @@ class _Costs:
         return 2 * self.terms.get(node, 0) * self.length**2 * prod(node.type.shape)
 
 
+def _kernel_entries(op: BlockOp, extents: tuple[int, ...]) -> int:
+    """Temporaries of an entrywise function; a kept operator is made from its vectors by one product at a time."""
+    match op.node:
+        case Map():
+            arrays = kernel(op.node.fn).temporaries
+        case DenseOperator():
+            arrays = 1
+        case _:
+            arrays = 0
+    return arrays * block_entries(op.node, op.coords, extents)
+
+
 def _sum_entries(op: BlockOp, extents: tuple[int, ...]) -> int:
-    """Of a partial sum in a tile: the operands, laid out for the product, and the result."""
-    inputs = sum(block_entries(node, at, extents) for node, at in op.inputs)
-    return inputs + block_entries(op.node, op.coords, extents)
+    """Of a partial sum in a tile: the result, and the smaller operands, laid out like the largest for the product."""
+    if not op.bound:
+        return 0
+    inputs = [block_entries(node, at, extents) for node, at in op.inputs]
+    return block_entries(op.node, op.coords, extents) + sum(inputs) - max(inputs)
 
 
 def _work(op: BlockOp, flops: int) -> float:

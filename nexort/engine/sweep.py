@@ -173,8 +173,8 @@ def block_entries(node: Node, coords: Coords, extents: tuple[int, ...]) -> int:
     return prod(node.type.shape) * prod(extents[grid] for grid in grids_of(coords))
 
 
-def peak_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
-    """Entries of the blocks that a tile holds at once, at most."""
+def peak_entries(program: TileProgram, extents: tuple[int, ...], temporary: Callable[[BlockOp], int]) -> int:
+    """Entries of the blocks that a tile holds at once, at most; an operation itself needs `temporary` more."""
     live = peak = 0
     sizes: list[int] = []
     for instruction in program.instructions:
@@ -182,6 +182,6 @@ def peak_entries(program: TileProgram, extents: tuple[int, ...]) -> int:
         owned = isinstance(action, BlockOp) and writes_destination(action.node) and not instruction.is_root
         sizes.append(block_entries(action.node, action.coords, extents) if owned else 0)
         live += sizes[-1]
-        peak = max(peak, live)
+        peak = max(peak, live + (temporary(action) if isinstance(action, BlockOp) else 0))
         live -= sum(sizes[slot] for slot in instruction.released)
     return peak

@@ -98,6 +98,13 @@ class Kernel:
         """Rough cost per entry, in additions."""
         return max(1, sum(instruction.cost for instruction in self.instructions))
 
+    @cached_property
+    def temporaries(self) -> int:
+        """Arrays of the result's shape that `run` needs beside it, where no argument is broadcast or overwritten."""
+        steps = plan_steps(self.program, [(1,)] * self.arity, (1,), [False] * self.arity)
+        slots = {step.slot for step in steps if step.slot >= 0 and step.instruction.op not in MASKS}
+        return len(slots)
+
     def __call__(self, *arrays: Any) -> Array:
         values = [np.asarray(array) for array in arrays]
         shape = np.broadcast_shapes(*(value.shape for value in values))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import nexort
 import numpy as np
 import pytest
-from nexort.errors import ComputationFault, NexortError
 
+import nexort
+from nexort.errors import ComputationFault, NexortError
 from training.networks import network
 
 

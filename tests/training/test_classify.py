@@ -25,7 +25,8 @@ def verdict(found: Classification) -> tuple[object, ...]:
     return *exponents, *flags, [failure.cause for failure in found.failures]
 
 
-# Remark 2.2.7 as corrected in docs/design.md, two hidden layers: degree of Q, power of the rate, b of the readout, verdict.
+# Remark 2.2.7 as corrected in docs/design.md, two hidden layers:
+# degree of Q, power of the rate, b of the readout, verdict.
 STANDARD = [
     (1, "0", "1/2", "unstable"),
     (1, "1", "1/2", "operator"),

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import nexort
 import pytest
+
+import nexort
 from nexort import syntax
 from nexort.api.results import RandomLimitOutput
 from nexort.elaborate import training
 from nexort.syntax import ast
-
 from training.networks import network
 
 FOLDER = Path(__file__).with_name("expansions")
@@ -38,9 +38,15 @@ TRAININGS = {
     "batches": network(("rate = 0.1", "rate = 0.1 / (1 + t)"), fields="weights[s, b] = mask[s, b]"),
     "error": network(("loss = (f - y)^2 / 2", "error[i] = f[i] - y[i]"), fields="parametrization = up(1/4)"),
     "frozen": network(fields="parametrization = abcd(matrix=(0, 1/2, 1, 1), vector=(0, 0, 1, 1), out=1)"),
-    "silent": network(("sgd()", "signsgd(eps=0)"), fields="parametrization = abcd(matrix=(0, 1/2, 1, 0), vector=(0, 0, 0, 0), v=(0, 1, 1, 0), out=1)"),
+    "silent": network(
+        ("sgd()", "signsgd(eps=0)"),
+        fields="parametrization = abcd(matrix=(0, 1/2, 1, 0), vector=(0, 0, 0, 0), v=(0, 1, 1, 0), out=1)",
+    ),
     "standard": network(("rate = 0.1", "rate = 0.1 / n"), fields="parametrization = standard"),
-    "own": network(("mlp on xi, y:", "mlp on xi, y as wide:"), fields="per W: rate = 0.3; optimizer = momentum()\nper v: decay = 0.1"),
+    "own": network(
+        ("mlp on xi, y:", "mlp on xi, y as wide:"),
+        fields="per W: rate = 0.3; optimizer = momentum()\nper v: decay = 0.1",
+    ),
     "names": network(("    h = W", "    f = 2\n    for t in 0..2:\n        a = t\n    P = f\n    h = P * W")),
 }  # fmt: skip
 
@@ -63,7 +69,7 @@ def expansions(text: str, monkeypatch: pytest.MonkeyPatch) -> str:
     spy("finite")
     spy("limit")
     program = nexort.compile(text)
-    program.limit_graph
+    _ = program.limit_graph
     return "".join(f"# {name}\n{found[name]}" for name in ("finite", "limit"))
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import nexort
 import pytest
-from nexort.errors import FaultGroup, NexortError
 
+import nexort
+from nexort.errors import FaultGroup, NexortError
 from training.networks import network
 
 GOLDEN = Path(__file__).with_name("faults.txt")
@@ -70,7 +70,9 @@ WRONG = {
     "a rate that is a family": network(("rate = 0.1", "rate = y")),
     "a schedule of powers": network(("rate = 0.1", "rate = 0.1 * n^(-t)")),
     "an unused parameter": network(("vector u[d], v", "vector u[d], v, w")),
-    "a parameter without effect": network(("vector u[d], v", "vector u[d], v, w"), ("    h = W", "    q = w\n    h = W")),
+    "a parameter without effect": network(
+        ("vector u[d], v", "vector u[d], v, w"), ("    h = W", "    q = w\n    h = W")
+    ),
     "parameters in a loop": network(("    matrix W\n", "    for l in 0..2: matrix W\n")),
     "a training twice": network() + network()[network().index("train mlp") :],
     "standard without a fresh readout": network(NONFRESH, fields="parametrization = standard"),
@@ -94,7 +96,9 @@ WRONG = {
     "a function of the step's name": network(("vector outside", "def t(x) = x^2"), ("(f - y)^2", "t(f - y)")),
     "a decay above 1": network(fields="per W: decay = t + 1"),
     "an unstable limit": network(fields="parametrization = standard"),
-    "an unfaithful limit": network(("sgd()", "adam()"), fields="parametrization = up(1/2)\nper W: parametrization = ntp")
+    "an unfaithful limit": network(
+        ("sgd()", "adam()"), fields="parametrization = up(1/2)\nper W: parametrization = ntp"
+    )
     .replace("per W: parametrization = ntp", "per W: parametrization = abcd(matrix=(0, 1/2, 3/2, 1), out=1/2)"),
     "uncentred without a fresh readout": network(
         ("return v * tanh(h)", "return v * tanh(h) + tanh(h)^2 - 1/2"), fields="parametrization = ntp\ncenter = false"
@@ -107,8 +111,7 @@ WRONG = {
 def answer(text: str) -> str:
     try:
         program = nexort.compile(text)
-        program.graph
-        program.limit_graph
+        _ = program.graph, program.limit_graph
     except FaultGroup as group:
         faults = list(group.faults)
     except NexortError as fault:
