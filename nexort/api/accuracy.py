@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def bias_needs(differences: Array, tol: float) -> Needs:
     gap = np.maximum(bound - size, 0)
     with np.errstate(divide="ignore", over="ignore"):
         enough = count * (stderr / gap) ** 2
-    reach = student.ppf(1 - _RISK / (2 * size.size), count - 1) * stderr
+    reach = stdtrit(count - 1, 1 - _RISK / (2 * size.size)) * stderr
     is_large = over & (size > reach) & (enough > GROWTH * count)
     is_unclear = over & ~is_large
     factor = float(np.max((size + stderr)[is_large], initial=0)) / bound

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from nexort.engine import Array
 
@@ -82,7 +82,7 @@ def estimate_limit(replicates: Sequence[Array] | Array, samples: int) -> Estimat
     mean = values.mean(axis=0)
     if count > 1:
         stderr = values.std(axis=0, ddof=1) / np.sqrt(count)
-        reach = student.ppf((1 + CONFIDENCE) / 2, count - 1) * stderr
+        reach = stdtrit(count - 1, (1 + CONFIDENCE) / 2) * stderr
     else:
         stderr = reach = np.full(mean.shape, np.nan)
     return Estimate(
