@@ -1,4 +1,4 @@
-"""The order of the stages, read off the import statements: DESIGN's picture, checked."""
+"""The order of the stages, read off the import statements: the picture of docs/design.md, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §5's programs whose limit is a number or a closed form, to 1e-9."""
+"""Programs whose limit is a number or a closed form, to 1e-9."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_kernel_regime(phi: str, beta: float) -> None:
 
 
 def test_linear_feature_learning() -> None:
-    """u_t = a u₀ + b v₀, v_t = a v₀ + b u₀, f = 2 a b ξ, (a, b) ← (a − η χ ξ b, b − η χ ξ a) (DESIGN §5)."""
+    """u_t = a u₀ + b v₀, v_t = a v₀ + b u₀, f = 2 a b ξ, (a, b) ← (a − η χ ξ b, b − η χ ξ a)."""
     program = nexort.compile(
         """
 import "optimizers.nx"

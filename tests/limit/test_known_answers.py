@@ -1,4 +1,4 @@
-"""Programs whose limits are known in closed form (DESIGN §5), and identities that hold for every program."""
+"""Programs whose limits are known in closed form, and identities that hold for every program."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ Powers = tuple[float, float, float, float]
 
 
 def uniform(s: float) -> tuple[dict[str, Powers], float]:
-    """UP_s of DESIGN §7: s = 0 is µP, s = 1/2 NTP."""
+    """UP_s: s = 0 is µP, s = 1/2 NTP."""
     kinds: dict[str, Powers] = {
         "matrix": (0, 0.5, 1 + s, 1 - s),
         "vector": (0, 0, s, 1 - s),

@@ -1,4 +1,4 @@
-"""The operator regime against what is known of it: NTK recursions, signs (TP4b Example 2.4.6), DESIGN §5."""
+"""The operator regime against what is known of it: NTK recursions, signs (TP4b Example 2.4.6), the corrected memory."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def shared_matrix() -> tuple[float, float]:
 
 
 def test_a_shared_matrix_sums_its_uses_before_the_sign() -> None:
-    """DESIGN §5: −0.215 was measured at finite width; the limit is −0.2184, that of the sum of signs −0.282."""
+    """Width 512 gives −0.215; the limit is −0.2184, that of the sum of signs −0.282."""
     value, error = shared_matrix()
     assert abs(value + 0.2184) < 5 * error + 1e-4 and error < 2e-4
     program = nexort.compile(SHARED)

@@ -1,4 +1,4 @@
-"""Limits that stay random: uncentred NTP, decay in NTP, scalar parameters of µP (TP4b Theorem 2.10.3, DESIGN §7)."""
+"""Limits that stay random: uncentred NTP, decay in NTP, scalar parameters of µP (TP4b Theorem 2.10.3)."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ train net on xi, y:
 
 @pytest.mark.parametrize(("center", "decay"), [("false", 0), ("true", 0.1), ("false", 0.1)])
 def test_a_mean_zero_output_is_not_enough(center: str, decay: float) -> None:
-    """(W relu u)² − 1/2 has mean zero and variance 1.75 instead of <x|x> = 0.5 (DESIGN §7)."""
+    """(W relu u)² − 1/2 has mean zero and variance 1.75 instead of <x|x> = 0.5."""
     program = nexort.compile(SQUARE.format(center=center, decay=decay))
     with pytest.raises(nexort.NexortError, match="only if every returned vector is v \\* z") as caught:
         program.limit(64, replicates=2)

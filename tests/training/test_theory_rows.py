@@ -1,4 +1,4 @@
-"""Trainings whose course is known in closed form (DESIGN §5), and the scales of the standard parametrization."""
+"""Trainings whose course is known in closed form, and the scales of the standard parametrization."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def linear(layers: int, steps: int, xi: float = 1.0) -> nexort.LimitResults:
 
 
 def test_two_layer_linear_network() -> None:
-    """f = 0, 1.17, 1.36719, 1.25445 (DESIGN §5), exactly: linear programs have no sampling error."""
+    """f = 0, 1.17, 1.36719, 1.25445, exactly: linear programs have no sampling error."""
     f = linear(2, 3)["f"]
     np.testing.assert_allclose(f.value[:, 0], linear_network_limit(0.3, 1.3, 4), atol=1e-9)
     assert f.stderr.max() < 1e-9
@@ -105,7 +105,7 @@ def standard(rate: str) -> nexort.Program:
     ("rate", "output", "feature"), [(FAST, 0.5, 0.0), (SLOW, 0.0, -0.5)], ids=["rate 1/n", "rate n^-3/2"]
 )
 def test_scales_of_the_standard_parametrization(rate: str, output: float, feature: float) -> None:
-    """∆f grows like n^1/2 at rate 1/n and like 1 at n^-3/2, features like 1 and n^-1/2 (DESIGN §5, §7).
+    """∆f grows like n^1/2 at rate 1/n and like 1 at n^-3/2, features like 1 and n^-1/2.
 
     The change of <h|h> shows ∆h where that is of order 1, and ∆h² where it is small, since ∆h is then uncorrelated
     with h.

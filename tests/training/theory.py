@@ -96,7 +96,7 @@ ACTIVATIONS = {"relu": RELU, "erf": ERF}
 
 
 def tangent_kernel(activation: Activation, depth: int, xi: np.ndarray = XI) -> np.ndarray:
-    """Θ ← K′ + Θ·K̇ from K = Θ = ξᵀξ (DESIGN §5)."""
+    """Θ ← K′ + Θ·K̇ from K = Θ = ξᵀξ."""
     K = theta = xi @ xi.T
     for _ in range(depth):
         K, slope = activation.kernels(K)
