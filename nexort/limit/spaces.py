@@ -12,8 +12,8 @@ of every ket drawn before, so it is made orthogonal to all of them that matter t
 | Q of every side whose arguments lie in the space | orthonormal basis of the arguments, see `sides` |
 
 This makes every program that is linear in its vectors exact to rounding at any N, and ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ exact for
-every program (design: Orthogonal columns).  Kets of different parity (`parity`) are orthogonal by symmetry, and each sector
-has columns of its own.  Orthogonal columns cannot outnumber the samples: past `FILL`·N they are plain.
+every program.  Kets of different parity (`parity`) are orthogonal by symmetry, and each sector has columns of its own.
+Orthogonal columns cannot outnumber the samples: past `FILL`·N they are plain.
 """
 
 from __future__ import annotations
