@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from nexort.elaborate.constants import number_at
-from nexort.elaborate.values import Value, Width
+from nexort.elaborate.functions import apply
+from nexort.elaborate.values import Value, Width, check_finite
 from nexort.errors import WidthFault
+from nexort.graph.constants import known_value
+from nexort.graph.nodes import Map, WidthNumber
+from nexort.graph.terms import Place, Term
+from nexort.source import Span
 from nexort.symbolic import leading_power
 from nexort.syntax import ast
 
@@ -26,7 +31,7 @@ class Schedule:
 
     def values(self, tree: ast.Expr, what: str) -> list[int | float]:
         """A number at each step."""
-        return [number_at(tree, lambda tree, t=t: self.evaluate(tree, t), what) for t in range(self.steps)]
+        return [number_at(tree, lambda tree, t=t: self._value_at(tree, t), what) for t in range(self.steps)]
 
     def power(self, field: ast.Field) -> Fraction | None:
         """k, where a rate is of order n^-k at every step; None where it is 0 at all of them."""
@@ -45,9 +50,9 @@ class Schedule:
         return next(iter(found), None)
 
     def _power_at(self, field: ast.Field, step: int) -> Fraction | None:
-        value = self.evaluate(field.value, step)
+        value = self._value_at(field.value, step)
         if not isinstance(value, Width):
-            number = number_at(field.value, lambda tree: self.evaluate(tree, step), f"the {field.name.id}")
+            number = number_at(field.value, lambda _: value, f"the {field.name.id}")
             return Fraction(0) if number != 0 else None
         leading = leading_power(value.expression)
         if leading is None:
@@ -55,3 +60,25 @@ class Schedule:
             raise WidthFault("how this rate grows with n is not known", field.value.span, hint=hint)
         coefficient, power = leading
         return Fraction(-power).limit_denominator(1000) if coefficient != 0 else None
+
+    def _value_at(self, tree: ast.Expr, step: int) -> Value:
+        """The expression's value, also where it is made of data: a number, or one that depends on n."""
+        value = self.evaluate(tree, step)
+        return _without_data(value, tree.span) if isinstance(value, Term) else value
+
+
+def _without_data(term: Term, span: Span) -> Value:
+    """A scalar made of data and n alone as the number that it is; any other term as it is."""
+    node = term.node
+    if node.type.shape:
+        return term
+    known = known_value(node)
+    if known is not None:
+        return check_finite(float(known), span)
+    if isinstance(node, WidthNumber):
+        return Width(node.expression)
+    if isinstance(node, Map):
+        values = [_without_data(Term(operand), span) for operand in node.operands]
+        if not any(isinstance(value, Term) for value in values):
+            return apply(node.fn, values, Place(span), [span] * len(values))
+    return term

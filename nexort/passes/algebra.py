@@ -7,10 +7,11 @@ value (up to the sign of a zero).  Does not look beyond the operands' own operan
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from math import prod
 
 import numpy as np
 
+from nexort.graph.constants import constant_array, evaluate
 from nexort.graph.nodes import (
     Alias,
     Axes,
@@ -28,7 +29,7 @@ from nexort.graph.nodes import (
     Transpose,
 )
 from nexort.graph.terms import data, number
-from nexort.symbolic import Fn, evaluate_number, kernel, power, primitive
+from nexort.symbolic import Fn, power, primitive
 
 MAX_FOLDED = 1_000_000
 """Entries; larger constants are left to the engine."""
@@ -203,48 +204,12 @@ def _fold(node: Map | Reduce | Stack) -> Node:
     size = max(_entries(node), *(_entries(operand) for operand in node.operands))
     if size > MAX_FOLDED:
         return node
-    with np.errstate(all="ignore"):
-        value = _evaluate(node)
+    value = evaluate(node, [constant_array(x) for x in node.operands])
     return _constant(value, "constant", node) if np.all(np.isfinite(value)) else node
 
 
 def _entries(node: Node) -> int:
-    size = 1
-    for length in node.type.shape:
-        size *= length
-    return size
-
-
-def _array(node: Node) -> np.ndarray:
-    return node.array if isinstance(node, Data) else np.asarray(cast(Number, node).value)
-
-
-def _evaluate(node: Map | Reduce | Stack) -> np.ndarray:
-    match node:
-        case Map():
-            if all(isinstance(x, Number) for x in node.operands):
-                value = evaluate_number(node.fn, [cast(Number, x).value for x in node.operands])
-            else:
-                rank = len(node.type.shape)
-                places = zip(node.operands, node.axes, strict=True)
-                value = np.asarray(
-                    kernel(node.fn)(*(_placed(_array(x), axes.static, rank) for x, axes in places)), dtype=float
-                )
-            return np.broadcast_to(np.asarray(value), node.type.shape)
-        case Reduce():
-            reduction = {"sum": np.sum, "mean": np.mean, "max": np.max}[node.kind]
-            return np.asarray(reduction(_array(node.operands[0]), axis=node.axes))
-        case Stack():
-            return np.stack([_array(x) for x in node.operands], axis=node.axis)
-
-
-def _placed(array: np.ndarray, static: tuple[int, ...], rank: int) -> np.ndarray:
-    """The array with its axes on the result's, length 1 where it has none."""
-    axes = list(dict.fromkeys(static))
-    array = np.einsum(array, static, axes)
-    array = np.transpose(array, np.argsort(axes)) if axes else array
-    lengths = dict(zip(sorted(axes), array.shape, strict=True))
-    return array.reshape(tuple(lengths.get(k, 1) for k in range(rank)))
+    return prod(node.type.shape)
 
 
 def _constant(value: np.ndarray, name: str, origin: Node) -> Node:
