@@ -13,17 +13,20 @@ The last is what gradient independence says of networks that do not use Wᵀ in 
 the backward pass are odd in v, those of the forward pass even.  Where Wᵀ is used forward, those dots have the same
 parity as the argument, and stay.
 
-A flip counts only where it leaves every ket even or odd (relu(W v) is neither): with one ket that is neither, it is
-dropped.  The parities under the k flips that are left, bit masks in Z2^k, cut the kets of a width space into
-*sectors*, which the sampler keeps apart.  The indices of a tensor stand for independent copies, so it has a parity for
-each width axis.
+Scalars are numbers, however they came about, and a ket has the law that it has in the program of its own ancestors.  So
+an average is 0 where every ket that it is made of is even or odd under a flip, whatever becomes of that flip later (v
+is neither once it has been updated).  Sectors are for the whole program: there a flip counts only where it leaves
+every ket even or odd (relu(W v) is neither).  The parities under the k flips that are left, bit masks in Z2^k, cut the
+kets of a width space into *sectors*, which the sampler keeps apart.
+
+The indices of a tensor stand for independent copies, so it has a parity for each width axis.
 
 Accepts a lowered graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeGuard
@@ -102,15 +105,25 @@ def _flip_name(flip: Flip) -> str:
 def find_parity(graph: Graph) -> KetParity:
     """The flips that leave every ket even or odd, and the parities under them."""
     flips: dict[tuple[object, ...], Flip] = {node.signature: node for node in graph.order if _has_flip(node)}
-    while True:
-        walk = _Walk({signature: 1 << b for b, signature in enumerate(flips)})
-        for node in graph.order:
-            walk.visit(node)
-        if not walk.broken:
-            break
+    bits = _bits(flips)
+    # all vectors at once: x + y is odd in that, and neither in x nor in y
+    together = 1 << len(flips)
+    first = _walked(graph, {key: bit | together * isinstance(flips[key], InitialVector) for key, bit in bits.items()})
+    while (walk := _walked(graph, _bits(flips), first.zeros)).broken:
         flips = {signature: flip for b, (signature, flip) in enumerate(flips.items()) if not walk.broken >> b & 1}
     odd = {node: tuple(axis.odd for axis in axes) for node, axes in walk.masks.items()}
-    return KetParity(tuple(flips.values()), odd, frozenset(walk.zeros), tuple(walk.jumps))
+    return KetParity(tuple(flips.values()), odd, frozenset(first.zeros), tuple(first.jumps))
+
+
+def _bits(flips: Iterable[tuple[object, ...]]) -> dict[tuple[object, ...], int]:
+    return {signature: 1 << b for b, signature in enumerate(flips)}
+
+
+def _walked(graph: Graph, bits: Mapping[tuple[object, ...], int], zeros: Collection[Node] = ()) -> _Walk:
+    walk = _Walk(bits, zeros)
+    for node in graph.order:
+        walk.visit(node)
+    return walk
 
 
 def without_zeros(graph: Graph, parity: KetParity) -> Graph:
@@ -144,26 +157,34 @@ def _has_flip(node: Node) -> TypeGuard[Flip]:
 
 
 class _Walk:
-    """One pass over a graph, operands first, with given flips."""
+    """One pass over a graph, operands first, with given flips, and nodes that are known to be 0."""
 
-    def __init__(self, bits: dict[tuple[object, ...], int]) -> None:
+    def __init__(self, bits: Mapping[tuple[object, ...], int], known_zeros: Collection[Node]) -> None:
         self._bits = bits
+        self._known_zeros = known_zeros
         self.masks: dict[Node, tuple[_Masks, ...]] = {}
         self.zeros: set[Node] = set()
         self.jumps: list[Map] = []
         self.broken = 0
         """Flips that some value is neither even nor odd in."""
         self._symmetric_zeros: set[Node] = set()
+        self._tainted: dict[Node, int] = {}
+        """Flips that the node, or a ket that it is made of, is neither even nor odd in."""
 
     def visit(self, node: Node) -> None:
-        axes, is_zero = self._decide(node)
+        axes, is_zero = ((_Masks(),) * node.type.order, True) if node in self._known_zeros else self._decide(node)
         self.masks[node] = axes
-        self.broken |= _union(axis.neither for axis in axes)
+        neither = _union(axis.neither for axis in axes)
+        self.broken |= neither
+        self._tainted[node] = 0 if is_zero else neither | self._tainted_operands(node)
         if is_zero:
             self.zeros.add(node)
             is_average = isinstance(node, Average | Contract) and not any(x in self.zeros for x in node.operands)
             if is_average or any(x in self._symmetric_zeros for x in node.operands):
                 self._symmetric_zeros.add(node)
+
+    def _tainted_operands(self, node: Node) -> int:
+        return _union(self._tainted[x] for x in node.operands if x.type.order)
 
     def _decide(self, node: Node) -> tuple[tuple[_Masks, ...], bool]:
         even = (_Masks(),) * node.type.order
@@ -239,7 +260,8 @@ class _Walk:
             )
             for axis in range(order + node.averaged)
         )
-        is_zero = any(axis.odd for axis in axes[order:]) or any(x in self.zeros for x in node.operands)
+        is_odd = any(axis.odd & ~self._tainted_operands(node) for axis in axes[order:])
+        is_zero = is_odd or any(x in self.zeros for x in node.operands)
         self.broken |= _union(axis.neither for axis in axes[order:])
         return ((_Masks(),) * order if is_zero else axes[:order]), is_zero
 
@@ -247,7 +269,7 @@ class _Walk:
         operand = node.operands[0]
         axes = self.masks[operand]
         kept = tuple(axis for k, axis in enumerate(axes) if k not in node.axes)
-        is_zero = operand in self.zeros or any(axes[k].odd for k in node.axes)
+        is_zero = operand in self.zeros or any(axes[k].odd & ~self._tainted[operand] for k in node.axes)
         return ((_Masks(),) * len(kept) if is_zero else kept), is_zero
 
     def _in_place(self, node: Node) -> tuple[tuple[_Masks, ...], bool]:
