@@ -23,6 +23,12 @@ Accepts any graph whose limit is not random; raises ComputationFault, at the sta
 dimensions, a function is taken of a sum over a family of functions, or a tensor is not a sum of products.
 """
 
-from nexort.exact.evaluate import METHOD, evaluate_exactly
+from nexort.exact.evaluate import (
+    METHOD,
+    ExactPart,
+    evaluate_exactly,
+    evaluate_where_possible,
+    lower_for_exact,
+)
 
-__all__ = ["METHOD", "evaluate_exactly"]
+__all__ = ["METHOD", "ExactPart", "evaluate_exactly", "evaluate_where_possible", "lower_for_exact"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from dataclasses import dataclass
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from nexort.exact.forms import Array, Form, Gaussians, place
 from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
 from nexort.exact.operators import InitialOperator
 from nexort.exact.terms import Linear, NotExactError, Term
+from nexort.exact.work import CALL, Work
 from nexort.graph import (
     Average,
     Contract,
     Data,
+    Fluctuation,
     Graph,
     InitialMatrix,
+    InitialScalar,
     InitialVector,
     Map,
     MatMul,
@@ -50,9 +54,42 @@ def evaluate_exactly(graph: Graph, progress: Progress | None = None) -> dict[str
     for node in graph.order:
         if is_random_start(node):
             raise ComputationFault("the limit is random: the exact method gives numbers only", node.span, hint=HINT)
-    lowered = simplify(lower_operators(contract(simplify(graph))))
-    values = Evaluation().run(lowered, progress)
+    lowered = lower_for_exact(graph)
+    values = Evaluation(Work()).run(lowered, progress)
     return {output.name: _collect(output, values) for output in lowered.outputs}
+
+
+def lower_for_exact(graph: Graph) -> Graph:
+    """Simplified, contracted, operators applied part by part."""
+    return simplify(lower_operators(contract(simplify(graph))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExactPart:
+    """What the exact method computes of a lowered graph that it need not compute whole.
+
+    values      the scalars, and families of them, that it computed, of their whole shape
+    refusals    where it stopped, and why: every other node that was looked at depends on one of these
+    work        what it took, in the units of `work`
+    """
+
+    values: Mapping[Node, Array]
+    refusals: Mapping[Node, ComputationFault]
+    work: float
+
+
+def evaluate_where_possible(lowered: Graph, most: float = inf) -> ExactPart:
+    """The scalars that outputs need, as far as they have an exact value and at most so much work allows."""
+    evaluation = Evaluation(Work(most))
+    for node in lowered.results:
+        if not node.type.order and not evaluation.work.is_spent:
+            evaluation.reach(node)
+    values = {
+        node: np.broadcast_to(value, node.type.shape)
+        for node, value in evaluation.values.items()
+        if not isinstance(value, Ket)
+    }
+    return ExactPart(values=values, refusals=evaluation.refusals, work=evaluation.work.done)
 
 
 def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
@@ -70,13 +107,21 @@ def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
 class Evaluation:
     """The values of the nodes so far, with the leaves and initial operators that they share."""
 
-    def __init__(self) -> None:
-        self._gaussians = Gaussians()
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.refusals: dict[Node, ComputationFault] = {}
+        self._gaussians = Gaussians(work)
         self._vectors: dict[tuple[Any, ...], Ket] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
         self._values: dict[Node, Value] = {}
+        self._unknown: set[Node] = set()
+
+    @property
+    def values(self) -> Mapping[Node, Value]:
+        return self._values
 
     def run(self, graph: Graph, progress: Progress | None = None) -> Mapping[Node, Value]:
+        """All nodes; raises at the first that has no exact value."""
         for done, node in enumerate(graph.order, 1):
             if not node.type.is_operator:
                 self._values[node] = self._checked(node)
@@ -84,13 +129,37 @@ class Evaluation:
                 progress(done, len(graph.order))
         return self._values
 
+    def reach(self, result: Node) -> None:
+        """The node and what it needs, depth first until one has no exact value: then nothing above that one has.
+
+        Sums over what a transpose has met stay right in any order: a ket whose slope counts is made before its users.
+        """
+        path: list[tuple[Node, int]] = [(result, 0)]
+        while path:
+            node, position = path.pop()
+            if node in self._values or node.type.is_operator:
+                continue
+            if node in self._unknown:
+                self._unknown.update(user for user, _ in path)
+                return
+            if position < len(node.operands):
+                path += [(node, position + 1), (node.operands[position], 0)]
+                continue
+            try:
+                self._values[node] = self._checked(node)
+            except ComputationFault as refusal:
+                self.refusals[node] = refusal
+                self._unknown.update((node, *(user for user, _ in path)))
+                return
+
     def _checked(self, node: Node) -> Value:
         try:
             value = self._value(node)
+            self.work.add(_entries(value))
         except NotExactError as reason:
             at = "".join(f", {name} = {k}" for name, k in node.passes)
             raise ComputationFault(f"not exact{at}: {reason}", node.span, hint=HINT) from None
-        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+        if not isinstance(value, Ket) and not np.isfinite(value).all():
             raise ComputationFault("a value is not finite", node.span)
         return value
 
@@ -102,6 +171,8 @@ class Evaluation:
                 return np.asarray(limit_at_infinity(node.expression))
             case Data():
                 return node.array
+            case InitialScalar() if node.variance == 0:
+                return np.asarray(node.mean)
             case InitialVector():
                 return self._vector(node)
             case Map():
@@ -121,6 +192,8 @@ class Evaluation:
                 return self._stack(node)
             case MatMul():
                 return self._matmul(node)
+            case InitialScalar() | Fluctuation():
+                raise NotExactError("the limit is random")
             case _:
                 raise NotExactError(f"{type(node).__name__} is not built in the exact method yet")
 
@@ -217,6 +290,14 @@ class Evaluation:
         if key not in self._operators:
             self._operators[key] = InitialOperator(matrix.variance, self._gaussians)
         return self._operators[key]
+
+
+def _entries(value: Value) -> float:
+    """Of the arrays of a value: numbers, or the coefficients and forms of its terms."""
+    if not isinstance(value, Ket):
+        return np.size(value)
+    forms = (f.form.weights.size for term in value.terms for f in term.factors if isinstance(f, Linear))
+    return sum(term.coefficient.size + CALL for term in value.terms) + sum(forms)
 
 
 def _number(ket: Ket) -> Array:

@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from string import ascii_letters
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nexort.exact.work import Work
 
 Array: TypeAlias = NDArray[Any]
 
@@ -45,8 +48,9 @@ class Form:
 class Gaussians:
     """All leaves so far: their number and covariance."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
         self.covariance = np.zeros((0, 0))
+        self.work = work
 
     @property
     def count(self) -> int:
@@ -67,6 +71,8 @@ class Gaussians:
     def between(self, first: Form, second: Form) -> Array:
         """Cov(ℓ, m), of the common family's axes."""
         a, b = first.weights, second.weights
+        pairs = np.prod(np.broadcast_shapes(a.shape[:-1], b.shape[:-1]), dtype=float)
+        self.work.add(a.size * b.shape[-1] / 8 + pairs * b.shape[-1])
         half = (
             a.reshape(int(np.prod(a.shape[:-1], dtype=int)), a.shape[-1])
             @ self.covariance[: a.shape[-1], : b.shape[-1]]

@@ -19,6 +19,8 @@ TERMS = 1200
 STEP, REACH = 0.04, 13.0
 SMALL = 1e-8
 """Last coefficients, relative to the norm, so that products of those left out are below rounding."""
+COST = 1e5
+"""Entries counted for the coefficients of one function, a product of a row with (Q, TERMS)."""
 
 
 @cache
@@ -61,9 +63,8 @@ def combine(f: Array, g: Array, rho: Array) -> Array:
     size = np.abs(f).max(axis=tuple(range(f.ndim - 1))) * np.abs(g).max(axis=tuple(range(g.ndim - 1)))
     power = np.ones_like(rho)
     total = np.zeros(np.broadcast_shapes(rho.shape, f.shape[:-1], g.shape[:-1]))
-    for k in range(f.shape[-1]):
-        if size[k:].sum() <= 1e-17 * size.max():
-            break
+    rest = np.cumsum(size[::-1])[::-1]
+    for k in range(np.count_nonzero(rest > 1e-17 * size.max(initial=0.0))):
         total += power * f[..., k] * g[..., k]
         power = power * rho
     return total

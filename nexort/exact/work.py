@@ -1,0 +1,36 @@
+"""How much work an evaluation has done, by counts that are the same on every machine.
+
+The unit is an operation on one entry of an array, about a nanosecond; `CALL` is what a step costs beside its entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from nexort.exact.terms import NotExactError
+
+CALL = 2e4
+"""A call of a few array operations, in entries."""
+
+
+class TooMuchWorkError(NotExactError):
+    """The work that was allowed is done."""
+
+
+@dataclass(slots=True)
+class Work:
+    """Entries counted so far; beyond `most` it raises."""
+
+    most: float = inf
+    done: float = 0.0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.done > self.most
+
+    def add(self, entries: float) -> None:
+        """Counts one call over so many entries, before they are computed."""
+        self.done += CALL + entries
+        if self.is_spent:
+            raise TooMuchWorkError("more work than sampling would be")
