@@ -101,7 +101,7 @@ def without_coincidences(op: BlockOp, blocks: list[Array], frame: Frame) -> tupl
     blocks = list(blocks)
     copied: set[int] = set()
     masks: dict[tuple[int, ...], Array] = {}
-    for first, second in _pairs(op):
+    for first, second in coinciding_pairs(op):
         grids = grids_of((first, second))
         place = next((p for p, (_, at) in enumerate(op.inputs) if set(grids) <= set(grids_of(at))), None)
         if place is None:
@@ -116,7 +116,7 @@ def without_coincidences(op: BlockOp, blocks: list[Array], frame: Frame) -> tupl
     return blocks, [(mask, tuple(WIDTH + grid for grid in grids)) for grids, mask in masks.items()]
 
 
-def _pairs(op: BlockOp) -> Iterator[tuple[Coord, Coord]]:
+def coinciding_pairs(op: BlockOp) -> Iterator[tuple[Coord, Coord]]:
     """Each bound coordinate with every other that it may coincide with (those of one random pair never do)."""
     for k, bound in enumerate(op.bound):
         yield from ((bound, other) for other in (*op.coords, *op.bound[k + 1 :]) if other.grid != bound.grid)

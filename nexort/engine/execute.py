@@ -143,7 +143,7 @@ def execute(
     """
     steps = range(0 if shared is None else plan.shared, len(plan.steps))
     values = _run_steps(plan, meaning, steps, dict(shared or {}), progress, threads)
-    return {output.name: _collect(output, values) for output in plan.graph.outputs}
+    return {output.name: collect_output(output, values) for output in plan.graph.outputs}
 
 
 def execute_shared(
@@ -178,7 +178,8 @@ def _run_steps(
         return run.values
 
 
-def _collect(output: Output, values: dict[Node, Any]) -> Array:
+def collect_output(output: Output, values: Values) -> Array:
+    """An output from its nodes, float64."""
     parts = [np.asarray(values[node], dtype=np.float64) for node in output.nodes]
     return np.stack(parts).reshape((*output.loops, *parts[0].shape)) if parts else np.zeros(output.loops)
 

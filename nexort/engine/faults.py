@@ -55,7 +55,7 @@ def check_finite(
         for_each(look, len(good))
         finite = bool(good.all())
     if not finite:
-        raise nonfinite_fault(node, array, operands)
+        raise nonfinite_fault(node, int(array.size - np.isfinite(array).sum()), array.size, operands)
 
 
 def _is_finite(array: Array) -> bool:
@@ -63,11 +63,10 @@ def _is_finite(array: Array) -> bool:
     return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
-def nonfinite_fault(node: Node, value: Array, operands: Sequence[Any]) -> ComputationFault:
+def nonfinite_fault(node: Node, bad: int, size: int, operands: Sequence[Any]) -> ComputationFault:
     """The fault for a value that is not finite: loop pass, how many entries, and the ranges of what it was made of."""
-    bad = int(value.size - np.isfinite(value).sum())
     where = "".join(f", {name} = {k}" for name, k in node.passes)
-    what = f"{bad} of {value.size} entries are" if value.size > 1 else "the value is"
+    what = f"{bad} of {size} entries are" if size > 1 else "the value is"
     arrays = [np.asarray(x) for x in operands if isinstance(x, np.ndarray | float)]
     ranges = [describe_range(array) for array in arrays if array.dtype.kind == "f"]
     hint = f"the operands lie in {', '.join(ranges)}" if ranges else ""
