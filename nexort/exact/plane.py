@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nexort.exact import series
-from nexort.exact.forms import ROUNDING, Array, Form, Gaussians
+from nexort.exact.covariances import Covariances, Group, weights_on, wick
+from nexort.exact.forms import ROUNDING, Array, Form
 from nexort.exact.functions import arrays_in, atom_value, degree_of, kink_forms
-from nexort.exact.kets import pad
 from nexort.exact.quadrature import Lines, NotConvergedError, integrate
 from nexort.exact.terms import Atom, NotExactError, forms_in
 
@@ -19,62 +18,11 @@ DEPENDENT = 1e-11
 """Forms of correlation matrix with a third eigenvalue (pivot) below this span two dimensions."""
 
 
+CLEARLY = 1e-6
+"""The same for an eigenvalue, where no pivots are at hand; what is less is looked at again."""
+TOO_MANY_DIMENSIONS = "the functions here depend on more than two Gaussian directions at once"
 MAX_FORMS = 200
 """More forms are not looked at, although they might be dependent."""
-
-
-class Covariances:
-    """The forms of one product and their covariances, each computed once."""
-
-    def __init__(self, gaussians: Gaussians) -> None:
-        self._gaussians = gaussians
-        self._known: dict[tuple[int, int], Array] = {}
-        self._forms: list[Form] = []  # keeps their ids theirs
-
-    def __call__(self, a: Form, b: Form) -> Array:
-        key = (id(a), id(b))
-        if key not in self._known:
-            self._forms += [a, b]
-            self._known[key] = self._known[id(b), id(a)] = self._gaussians.between(a, b)
-        return self._known[key]
-
-    def meet(self, a: Form, b: Form) -> bool:
-        """Whether the forms depend on each other, for some element of the family."""
-        size = np.sqrt(np.maximum(self(a, a), 0) * np.maximum(self(b, b), 0))
-        return bool(np.any(np.abs(self(a, b)) > ROUNDING * size))
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Factors of a product that are independent of the others."""
-
-    forms: tuple[Form, ...]
-    """What is only multiplied by."""
-    atoms: tuple[Atom, ...]
-
-    @property
-    def inner(self) -> tuple[Form, ...]:
-        """The forms that the functions read, each once."""
-        return tuple({id(form): form for atom in self.atoms for form in forms_in(atom)}.values())
-
-
-def weights_on(form: Form, leaves: Array) -> Array:
-    return pad(form.weights, max(int(leaves.max(initial=-1)) + 1, form.weights.shape[-1]))[..., leaves]
-
-
-def wick(values: Sequence[Any], pairs: Callable[[int, int], Any]) -> Any:
-    """E ∏ (v_i + R_i) = Σ over matchings of ∏ pairs E R_i R_j · ∏ v of the unmatched."""
-
-    def rest(open_: tuple[int, ...]) -> Any:
-        if not open_:
-            return 1.0
-        first, others = open_[0], open_[1:]
-        total = values[first] * rest(others)
-        for k, other in enumerate(others):
-            total = total + pairs(first, other) * rest(others[:k] + others[k + 1 :])
-        return total
-
-    return rest(tuple(range(len(values))))
 
 
 class Plane:
@@ -89,7 +37,18 @@ class Plane:
         arrays = [a for form in (*inner, *group.forms) for a in (form.mean, form.weights[..., 0:0].sum(-1))]
         arrays += [a for atom in group.atoms for a in arrays_in(atom)]
         self.shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        self._work = cov.work
+        self._work.add(np.prod(self.shape, dtype=float) * len(inner) ** 2)
+        if len(inner) > 2:
+            self._refuse_dimensions(cov)
         self._build(cov)
+
+    def _refuse_dimensions(self, cov: Covariances) -> None:
+        """Looks at one element, as general as they come (its indices differ), before the work on all of them."""
+        at = [k % size for k, size in enumerate(self.shape)]
+        rows = [x.weights[tuple(k % n for k, n in zip(at, x.weights.shape, strict=False))] for x in self._inner]
+        if np.linalg.eigvalsh(cov.correlations(rows))[-3] > CLEARLY:
+            raise NotExactError(TOO_MANY_DIMENSIONS)
 
     def _build(self, cov: Covariances) -> None:
         inner = self._inner
@@ -113,7 +72,7 @@ class Plane:
         np.put_along_axis(across, second[..., None], size, axis=-1)
         left = np.where(inverse > 0, rest - across**2, 0.0)
         if m > 2 and left.max(initial=0) > DEPENDENT:
-            raise NotExactError("the functions here depend on more than two Gaussian directions at once")
+            raise NotExactError(TOO_MANY_DIMENSIONS)
         self.dimension = 2 if size.any() else int(sd.any())
         self._first, self._second, self._rho, self._safe, self._inverse = first, second, rho, safe, inverse
         self._alpha, self._beta = rho * sd, across * sd
@@ -154,6 +113,7 @@ class Plane:
         """∏ atoms at the nodes of a series, for each element of the form's own family."""
         arrays = [form.mean, deviation, *(a for atom in atoms for a in arrays_in(atom))]
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        self._work.add(np.prod(shape, dtype=float) * series.COST)
         pick = Sampler(shape).of(slice(None))
         values = {id(form): pick(form.mean) + pick(deviation) * series.nodes()}
         product: Any = 1.0
@@ -208,7 +168,10 @@ class Plane:
         sampler = Sampler(self.shape)
         forms = self.group.forms
 
+        each = 3 * len(self._inner) + 10 * len(self.group.atoms) + 3 * len(asked) * (1 + len(forms))
+
         def integrand(elements: Any, g1: Array, g2: Array) -> Array:
+            self._work.add(len(elements) * g1.shape[-1] * each)
             pick = sampler.of(elements)
             values = {
                 id(form): pick(form.mean) + pick(self._alpha[..., i]) * g1 + pick(self._beta[..., i]) * g2

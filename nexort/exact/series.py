@@ -19,6 +19,8 @@ TERMS = 1200
 STEP, REACH = 0.04, 13.0
 SMALL = 1e-8
 """Last coefficients, relative to the norm, so that products of those left out are below rounding."""
+AT_ONCE = 1 << 17
+"""So many terms are summed as one array."""
 COST = 1e5
 """Entries counted for the coefficients of one function, a product of a row with (Q, TERMS)."""
 
@@ -61,10 +63,14 @@ def coefficients(values: Array) -> Array | None:
 def combine(f: Array, g: Array, rho: Array) -> Array:
     """Σ_k ρ^k f_k g_k of families f (…, K) and g (…, K)."""
     size = np.abs(f).max(axis=tuple(range(f.ndim - 1))) * np.abs(g).max(axis=tuple(range(g.ndim - 1)))
-    power = np.ones_like(rho)
-    total = np.zeros(np.broadcast_shapes(rho.shape, f.shape[:-1], g.shape[:-1]))
     rest = np.cumsum(size[::-1])[::-1]
-    for k in range(np.count_nonzero(rest > 1e-17 * size.max(initial=0.0))):
+    count = int(np.count_nonzero(rest > 1e-17 * size.max(initial=0.0)))
+    shape = np.broadcast_shapes(rho.shape, f.shape[:-1], g.shape[:-1])
+    if np.prod(shape, dtype=int) * count <= AT_ONCE:
+        powers = rho[..., None] ** np.arange(count)
+        return np.asarray(np.broadcast_to((powers * f[..., :count] * g[..., :count]).sum(axis=-1), shape))
+    power, total = np.ones_like(rho), np.zeros(shape)
+    for k in range(count):
         total += power * f[..., k] * g[..., k]
         power = power * rho
     return total

@@ -1,0 +1,55 @@
+"""Closed forms of a group's value and slopes: its product as a sum of monomials (`monomials`), each by `laws`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nexort.exact.covariances import Covariances, Group
+from nexort.exact.forms import Array, Form
+from nexort.exact.laws import Initial, Moment
+from nexort.exact.monomials import Expansion, Monomials, NoClosedFormError, is_zero
+
+
+def closed_value(group: Group, cov: Covariances) -> Array | float | None:
+    """E of the group's product; None if there is no closed form."""
+    law = Initial(cov)
+    total: Any = 0.0
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for monomial in _expand(group, law):
+                shifted, scale = law.without_exponents(monomial)
+                total = total + scale * shifted.expect(Moment.of(monomial))
+    except NoClosedFormError:
+        return None
+    return _real(total)
+
+
+def closed_slopes(group: Group, cov: Covariances) -> list[tuple[Form, Array | float]] | None:
+    """E of the derivative of the group's product in each form that it is not 0 in; None if there is no closed form."""
+    law = Initial(cov)
+    slopes: dict[int, tuple[Form, Any]] = {}
+    try:
+        for monomial in _expand(group, law):
+            shifted, scale = law.without_exponents(monomial)
+            whole = Moment.of(monomial)
+            steps = [(unit, x, whole) for unit, x in monomial.exponents]
+            for factor, x, rest in (*steps, *whole.derivatives()):
+                value = shifted.expect(rest)
+                if not is_zero(value):
+                    for coefficient, form in x.parts:
+                        _, known = slopes.get(id(form), (form, 0.0))
+                        slopes[id(form)] = (form, known + coefficient * factor * scale * value)
+    except NoClosedFormError:
+        return None
+    return [(form, _real(value)) for form, value in slopes.values()]
+
+
+def _expand(group: Group, law: Initial) -> Monomials:
+    monomials = Expansion(law.square_of_sign).product(group.factors)
+    return tuple(m for m in monomials if np.any(m.coefficient))
+
+
+def _real(value: Any) -> Any:
+    return value.real if np.iscomplexobj(value) else value
