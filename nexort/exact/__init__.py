@@ -28,7 +28,7 @@ from nexort.exact.evaluate import (
     ExactPart,
     evaluate_exactly,
     evaluate_where_possible,
-    lower_for_exact,
 )
+from nexort.exact.work import Work
 
-__all__ = ["METHOD", "ExactPart", "evaluate_exactly", "evaluate_where_possible", "lower_for_exact"]
+__all__ = ["METHOD", "ExactPart", "Work", "evaluate_exactly", "evaluate_where_possible"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from nexort.graph import (
 )
 from nexort.graph.graph import is_random_start
 from nexort.graph.nodes import Axes
-from nexort.passes import contract, lower_operators, simplify
+from nexort.passes import lower_for_limit
 from nexort.symbolic import limit_at_infinity
 
 Progress = Callable[[int, int], None]
@@ -54,42 +54,38 @@ def evaluate_exactly(graph: Graph, progress: Progress | None = None) -> dict[str
     for node in graph.order:
         if is_random_start(node):
             raise ComputationFault("the limit is random: the exact method gives numbers only", node.span, hint=HINT)
-    lowered = lower_for_exact(graph)
+    lowered = lower_for_limit(graph)
     values = Evaluation(Work()).run(lowered, progress)
     return {output.name: _collect(output, values) for output in lowered.outputs}
 
 
-def lower_for_exact(graph: Graph) -> Graph:
-    """Simplified, contracted, operators applied part by part."""
-    return simplify(lower_operators(contract(simplify(graph))))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExactPart:
-    """What the exact method computes of a lowered graph that it need not compute whole.
+    """What the exact method computes of a program that it need not compute whole.
 
-    values      the scalars, and families of them, that it computed, of their whole shape
-    refusals    where it stopped, and why: every other node that was looked at depends on one of these
-    work        what it took, in the units of `work`
+    lowered     the program as it was evaluated
+    values      the scalars, and families of them, that were computed, of their whole shape
+    refusals    of the results that have no value: the statement that was in the way, and why
     """
 
+    lowered: Graph
     values: Mapping[Node, Array]
     refusals: Mapping[Node, ComputationFault]
-    work: float
 
 
-def evaluate_where_possible(lowered: Graph, most: float = inf) -> ExactPart:
-    """The scalars that outputs need, as far as they have an exact value and at most so much work allows."""
-    evaluation = Evaluation(Work(most))
-    for node in lowered.results:
-        if not node.type.order and not evaluation.work.is_spent:
-            evaluation.reach(node)
+def evaluate_where_possible(graph: Graph, work: Work | None = None) -> ExactPart:
+    """The scalars that outputs need, in the order of the program, as far as they are exact and the work allows."""
+    lowered = lower_for_limit(graph)
+    evaluation = Evaluation(Work() if work is None else work)
+    for _, node in sorted(zip(graph.results, lowered.results, strict=True), key=lambda pair: pair[0].serial):
+        evaluation.reach(node)
     values = {
         node: np.broadcast_to(value, node.type.shape)
         for node, value in evaluation.values.items()
         if not isinstance(value, Ket)
     }
-    return ExactPart(values=values, refusals=evaluation.refusals, work=evaluation.work.done)
+    refusals = {node: evaluation.refusals[node] for node in lowered.results if node in evaluation.refusals}
+    return ExactPart(lowered=lowered, values=values, refusals=refusals)
 
 
 def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
@@ -110,11 +106,11 @@ class Evaluation:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.refusals: dict[Node, ComputationFault] = {}
+        """Why nodes have no value: what was in the way of `reach`."""
         self._gaussians = Gaussians(work)
         self._vectors: dict[tuple[Any, ...], Ket] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
         self._values: dict[Node, Value] = {}
-        self._unknown: set[Node] = set()
 
     @property
     def values(self) -> Mapping[Node, Value]:
@@ -139,18 +135,21 @@ class Evaluation:
             node, position = path.pop()
             if node in self._values or node.type.is_operator:
                 continue
-            if node in self._unknown:
-                self._unknown.update(user for user, _ in path)
-                return
-            if position < len(node.operands):
+            refusal = self.refusals.get(node)
+            if refusal is None and position < len(node.operands):
                 path += [(node, position + 1), (node.operands[position], 0)]
                 continue
-            try:
-                self._values[node] = self._checked(node)
-            except ComputationFault as refusal:
-                self.refusals[node] = refusal
-                self._unknown.update((node, *(user for user, _ in path)))
+            refusal = refusal or self._decide(node)
+            if refusal is not None:
+                self.refusals.update(dict.fromkeys([node, *(user for user, _ in path)], refusal))
                 return
+
+    def _decide(self, node: Node) -> ComputationFault | None:
+        try:
+            self._values[node] = self._checked(node)
+        except ComputationFault as refusal:
+            return refusal
+        return None
 
     def _checked(self, node: Node) -> Value:
         try:

@@ -5,6 +5,7 @@ The unit is an operation on one entry of an array, about a nanosecond; `CALL` is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -20,9 +21,13 @@ class TooMuchWorkError(NotExactError):
 
 @dataclass(slots=True)
 class Work:
-    """Entries counted so far; beyond `most` it raises."""
+    """Entries counted so far; beyond `most` it raises.
+
+    `more`, if any, is asked first, once: it tells what is allowed in all, where that takes work to find out.
+    """
 
     most: float = inf
+    more: Callable[[], float] | None = None
     done: float = 0.0
 
     @property
@@ -32,5 +37,8 @@ class Work:
     def add(self, entries: float) -> None:
         """Counts one call over so many entries, before they are computed."""
         self.done += CALL + entries
+        if self.is_spent and self.more is not None:
+            self.most = max(self.most, self.more())
+            self.more = None
         if self.is_spent:
             raise TooMuchWorkError("more work than sampling would be")

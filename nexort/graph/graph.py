@@ -36,6 +36,8 @@ class Graph:
     order: tuple[Node, ...] = field(default=())
     notes: tuple[str, ...] = ()
     """What the user should know of the results."""
+    is_lowered: bool = False
+    """Whether it is as the limit is computed from it (`passes.lower_for_limit`)."""
 
     @cached_property
     def digraph(self) -> nx.MultiDiGraph[Node]:

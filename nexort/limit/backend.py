@@ -16,12 +16,11 @@ from nexort.graph.terms import Place
 from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
-from nexort.limit.lower import lower_for_limit
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
 from nexort.limit.parity import find_parity, without_zeros
 from nexort.limit.spaces import describe
 from nexort.limit.width import check_width_limits
-from nexort.passes import outer_sums, simplify
+from nexort.passes import lower_for_limit, outer_sums, simplify
 
 Dtype: TypeAlias = Literal["float64", "float32"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -39,7 +38,8 @@ class LimitRun:
     def __init__(
         self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64", replicates: int = 1
     ) -> None:
-        check_width_limits(graph)
+        if not graph.is_lowered:
+            check_width_limits(graph)
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
         lowered = self._without_zeros(lower_for_limit(graph))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nexort.limit import LimitRun
-from nexort.limit.lower import lower_for_limit
 from nexort.limit.parity import KetParity, find_parity
+from nexort.passes import lower_for_limit
 
 from .programs import assert_limit, graph_of, limit
 
@@ -90,7 +90,9 @@ def test_an_average_is_zero_whatever_becomes_of_its_kets_later() -> None:
 
 
 def test_vectors_may_change_sign_together() -> None:
-    text = "vector x, y\nmatrix V, U\nT = V + |x><y|\na = abs(T @ (x + y))\noutput <a|T @ y> as b\noutput <a|x - y> as c\n"
+    text = (
+        "vector x, y\nmatrix V, U\nT = V + |x><y|\na = abs(T @ (x + y))\noutput <a|T @ y> as b\noutput <a|x - y> as c\n"
+    )
     found = limit(text, samples=200, replicates=2)
     assert not found["b"].by_replicate.any()
     assert not found["c"].by_replicate.any()

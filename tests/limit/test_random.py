@@ -14,8 +14,7 @@ from nexort.finite import FiniteRun
 from nexort.graph import Fluctuation, Graph
 from nexort.graph.verify import verify_graph
 from nexort.limit import LimitRun, estimate_random_limit
-from nexort.limit.lower import lower_for_limit
-from nexort.passes import lower_text
+from nexort.passes import lower_for_limit, lower_text
 from nexort.source import Source
 from nexort.syntax import ast, parse
 
