@@ -20,6 +20,8 @@ Value: TypeAlias = Ket | Array
 
 MAX_TERMS = 64
 """Functions of sums of more terms are refused."""
+MAX_SIZE = 4000
+"""So are functions of functions of … with more functions and forms in them."""
 
 _MULTIPLICATIVE = frozenset({"sign", "absolute", "reciprocal"})
 """f(x y) = f(x) f(y)"""
@@ -122,4 +124,7 @@ def _make_atom(operation: Operation, inputs: Sequence[Value]) -> Atom:
         arguments.append(terms)
     if len(axes) > 1:
         raise NotExactError("a function of a tensor that is not a product of functions of its vectors")
-    return Atom(operation, tuple(arguments), axes.pop())
+    atom = Atom(operation, tuple(arguments), axes.pop())
+    if atom.size > MAX_SIZE:
+        raise NotExactError(f"{atom.size} functions and kets stand inside one another")
+    return atom

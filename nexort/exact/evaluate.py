@@ -155,7 +155,8 @@ class Evaluation:
         try:
             value = self._value(node)
             self.work.add(_entries(value))
-        except NotExactError as reason:
+        except (NotExactError, RecursionError) as fault:
+            reason = fault if isinstance(fault, NotExactError) else "functions stand inside one another too deeply"
             at = "".join(f", {name} = {k}" for name, k in node.passes)
             raise ComputationFault(f"not exact{at}: {reason}", node.span, hint=HINT) from None
         if not isinstance(value, Ket) and not np.isfinite(value).all():

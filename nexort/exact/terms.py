@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from nexort.exact.forms import Array, Form, place
@@ -29,6 +29,13 @@ class Atom:
     operation: Operation
     arguments: tuple[Terms | Array, ...]
     axis: int = 0
+    size: int = field(init=False)
+    """The functions and forms in it, counted as often as they stand there: what a walk through it costs."""
+
+    def __post_init__(self) -> None:
+        terms = (term for argument in self.arguments if isinstance(argument, tuple) for term in argument)
+        sizes = (f.size if isinstance(f, Atom) else 1 for term in terms for f in term.factors)
+        object.__setattr__(self, "size", 1 + sum(sizes))
 
 
 Factor: TypeAlias = Linear | Atom
