@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.compiling import compile_notes, compile_table, measure_compile
 from benchmarks.finite import finite_notes, finite_table, measure_finite
+from benchmarks.kernel import kernel_notes, kernel_table, measure_kernel
 from benchmarks.machine import available_cores, describe_machine
 from benchmarks.scaling import measure_scaling, scaling_notes, scaling_table
 from benchmarks.starting import measure_start, start_notes, start_table
@@ -32,6 +33,7 @@ ROWS = {
     "start": Row(measure_start, start_table, start_notes),
     "compile": Row(measure_compile, compile_table, compile_notes),
     "finite": Row(measure_finite, finite_table, finite_notes),
+    "kernel": Row(measure_kernel, kernel_table, kernel_notes),
     "scaling": Row(measure_scaling, scaling_table, scaling_notes),
 }
 

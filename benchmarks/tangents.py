@@ -1,10 +1,14 @@
 """Kernels by neural-tangents, in an interpreter that has it: `python tangents.py QUESTION.npz ANSWER.npz`.
 
 It imports nothing of NEXORT, so that neural-tangents (which needs jax 0.4.30 and numpy < 2) can live in an environment
-of its own.  A question holds `inputs` (M, d), and `networks`, a JSON list of {"phi", "layers", "samples", "repeat"}:
-networks of `layers` hidden layers without biases, weights of variance 1/fan-in, the kernel by closed forms and, where
-`samples` is not 0, by Monte Carlo over networks of width `width`.  The answer holds for network k `nngp_k` and `ntk_k`,
-`seconds_k` (the best of `repeat` calls after the first), and `compiling_k`.
+of its own.  A question holds `inputs` (M, d) and `tasks`, a JSON list of
+
+    {"phi", "layers", "repeat"}                                      closed form, float64
+    {"phi", "layers", "repeat", "kernel", "width", "samples"}        Monte Carlo over `samples` networks, float32
+
+for networks without biases, of `layers` hidden layers with weights of variance 1/fan-in; neural-tangents divides by the
+fan-in of the first layer too.  The answer to task k is `nngp_k` and `ntk_k`, or `estimate_k`; `seconds_k`, the fastest
+of `repeat` calls after the first; and `first_k`, the first call, which compiles.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,56 +25,69 @@ import numpy as np
 def main() -> None:
     import jax
 
-    jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_platforms", "cpu")
     with np.load(sys.argv[1]) as question:
-        inputs, networks = question["inputs"], json.loads(str(question["networks"]))
+        inputs, tasks = question["inputs"], json.loads(str(question["tasks"]))
     answer: dict[str, Any] = {}
-    for k, network in enumerate(networks):
-        for name, value in evaluate(inputs, network).items():
-            answer[f"{name}_{k}"] = value
+    for k, task in enumerate(tasks):
+        jax.config.update("jax_enable_x64", "samples" not in task)
+        result = _estimate(inputs, task) if "samples" in task else _closed_form(inputs, task)
+        answer |= {f"{name}_{k}": value for name, value in result.items()}
     np.savez(sys.argv[2], **answer)
 
 
-def evaluate(inputs: np.ndarray, network: dict[str, Any]) -> dict[str, Any]:
+def _closed_form(inputs: np.ndarray, task: dict[str, Any]) -> dict[str, Any]:
+    import jax
+
+    _, _, kernel = _network(task, width=1, outputs=1)
+    compiled = jax.jit(lambda x: kernel(x, x, ("nngp", "ntk")))
+    result, times = _timed(lambda: compiled(inputs), task)
+    return {"nngp": np.asarray(result.nngp), "ntk": np.asarray(result.ntk), **times}
+
+
+def _estimate(inputs: np.ndarray, task: dict[str, Any]) -> dict[str, Any]:
+    """The NNGP kernel from as many outputs as hidden units, which are almost free; the NTK from one."""
     import jax
     import neural_tangents as nt
-    from neural_tangents import stax
 
-    init, apply, closed = build(stax, network["phi"], network["layers"], network.get("width", 1))
-    names = ("nngp", "ntk")
-    if network.get("samples"):
-        key = jax.random.PRNGKey(network.get("seed", 0))
-        estimate = nt.monte_carlo_kernel_fn(init, apply, key, network["samples"])
+    width, kernel = task["width"], task["kernel"]
+    init, apply, _ = _network(task, width, outputs=width if kernel == "nngp" else 1)
+    x = inputs.astype(np.float32)
+    estimate = nt.monte_carlo_kernel_fn(
+        init,
+        apply,
+        jax.random.PRNGKey(task.get("seed", 0)),
+        task["samples"],
+        # of those that work with jax 0.4.30 the fastest on these networks
+        implementation=nt.NtkImplementation.NTK_VECTOR_PRODUCTS,
+    )
+    result, times = _timed(lambda: estimate(x, x, kernel), task)
+    return {"estimate": np.asarray(result, dtype=float), **times}
 
-        def call() -> Any:
-            return estimate(inputs, inputs, names)
-    else:
-        compiled = jax.jit(lambda x: closed(x, x, names))
 
-        def call() -> Any:
-            return compiled(inputs)
+def _timed(call: Callable[[], Any], task: dict[str, Any]) -> tuple[Any, dict[str, float]]:
+    import jax
 
     times: list[float] = []
-    for _ in range(1 + network.get("repeat", 0)):
+    result: Any = None
+    for _ in range(1 + task.get("repeat", 0)):
         start = time.perf_counter()
         result = jax.block_until_ready(call())
         times.append(time.perf_counter() - start)
-    return {
-        "nngp": np.asarray(result.nngp),
-        "ntk": np.asarray(result.ntk),
-        "compiling": times[0],
-        "seconds": min(times[1:], default=times[0]),
-    }
+    return result, {"first": times[0], "seconds": min(times[1:], default=times[0])}
 
 
-def build(stax: Any, phi: str, layers: int, width: int) -> Any:
-    activation = activations(stax)[phi]
-    hidden = [layer for _ in range(layers) for layer in (stax.Dense(width, W_std=1.0, b_std=None), activation())]
-    return stax.serial(*hidden, stax.Dense(1, W_std=1.0, b_std=None))
+def _network(task: dict[str, Any], width: int, outputs: int) -> Any:
+    """(init, apply, kernel)"""
+    from neural_tangents import stax
+
+    hidden: list[Any] = []
+    for _ in range(task["layers"]):
+        hidden += [stax.Dense(width, W_std=1.0, b_std=None), _activations(stax)[task["phi"]]()]
+    return stax.serial(*hidden, stax.Dense(outputs, W_std=1.0, b_std=None))
 
 
-def activations(stax: Any) -> dict[str, Any]:
+def _activations(stax: Any) -> dict[str, Callable[[], Any]]:
     return {
         "relu": stax.Relu,
         "erf": stax.Erf,
