@@ -22,6 +22,7 @@ LEVELS = (
     {"graph", "training"},
     {"elaborate", "passes"},
     {"engine"},
+    {"accelerated"},
     {"finite", "limit", "exact"},
     {"api"},
     {"cli"},
@@ -40,8 +41,9 @@ HOMES = {
     "rich": {"cli"},
     "argparse": {"cli"},
     "matplotlib": {"api"},
+    "jax": {"accelerated"},
 }
-HEAVY = ("numpy", "scipy", "sympy", "lark", "networkx", "rich")
+HEAVY = ("numpy", "scipy", "sympy", "lark", "networkx", "rich", "jax")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nexort.errors import ComputationFault
 from nexort.graph import Graph, Output
 
 if TYPE_CHECKING:
+    from nexort.accelerated import Accelerator
     from nexort.api.compared import CompareResults
     from nexort.limit import LimitRun
 
@@ -81,11 +82,29 @@ def _trials(graph: Graph, options: RunOptions) -> Trial:
     """The graph is planned for this width at the first trial: where all are kept, never."""
     from nexort.finite import FiniteRun
 
+    accelerator = open_devices(options)
+
     @cache
     def run() -> FiniteRun:
-        return FiniteRun(graph, width=options.width, dtype=options.dtype, init=options.init, seed=options.seed)
+        return FiniteRun(
+            graph,
+            width=options.width,
+            dtype=options.dtype,
+            init=options.init,
+            seed=options.seed,
+            accelerator=accelerator,
+        )
 
     return lambda k, steps: run().trial(k, steps)
+
+
+def open_devices(options: RunOptions | LimitOptions) -> Accelerator | None:
+    """What JAX computes on; None where NumPy computes. Raises UsageFault where it is not there."""
+    if not options.is_accelerated:
+        return None
+    from nexort.accelerated import open_accelerator
+
+    return open_accelerator(options.device)
 
 
 def compute_limit(
@@ -156,7 +175,7 @@ def limit_output(
         value=np.asarray(found.value),
         stderr=np.asarray(found.stderr),
         ci95=found.ci95,
-        method=found.method,
+        methods=np.full(np.shape(found.value), found.method),
         values=found.by_replicate,
         bias=bias[0],
         bias_stderr=bias[1],

@@ -20,6 +20,7 @@ from nexort.errors import UsageFault, suggest
 Init = Literal["gaussian", "rademacher", "uniform"]
 Dtype = Literal["float64", "float32"]
 Device = Literal["cpu", "gpu"]
+Engine = Literal["auto", "numpy", "jax"]
 Method = Literal["auto", "particles", "exact"]
 
 
@@ -41,7 +42,8 @@ _UNITS = {"": 1, "B": 1} | {
 }
 SEED = _whole(0, "root of all random numbers")
 DTYPE = _choice(Dtype, "arithmetic")
-DEVICE = _choice(Device, "where to compute (gpu: not built yet)")
+DEVICE = _choice(Device, "where to compute (gpu: needs JAX)")
+ENGINE = _choice(Engine, "what computes (auto: numpy on the cpu, jax on the gpu)")
 
 
 class _Options:
@@ -58,8 +60,13 @@ class _Options:
         return {option.name: getattr(self, option.name) for option in fields(self)}  # pyright: ignore[reportArgumentType]
 
     def _refuse_unbuilt(self) -> None:
-        if getattr(self, "device", "cpu") != "cpu":
-            raise refuse_unbuilt("--device gpu", "leave it out: computations run on the CPU's cores")
+        if getattr(self, "device", "cpu") == "gpu" and getattr(self, "engine", "auto") == "numpy":
+            raise UsageFault("--engine numpy runs on the CPU only", hint="leave out --engine, or --device gpu")
+
+    @property
+    def is_accelerated(self) -> bool:
+        """Whether JAX computes."""
+        return getattr(self, "engine", "auto") == "jax" or getattr(self, "device", "cpu") == "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +79,12 @@ class RunOptions(_Options):
     init: Init = field(default="gaussian", metadata=_choice(Init, "entries of initial matrices (same variance)"))
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)
+    engine: Engine = field(default="auto", metadata=ENGINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitOptions(_Options):
-    """`nexort limit`: the limit n → ∞, from samples of the kets."""
+    """`nexort limit`: the limit n → ∞, exact where that is possible, from samples of the kets elsewhere."""
 
     samples: int = field(default=4096, metadata=_whole(2, "samples of each ket"))
     replicates: int = field(default=8, metadata=_whole(1, "independent repetitions, for the standard error"))
@@ -92,13 +100,18 @@ class LimitOptions(_Options):
         metadata={"is_bytes": True, "help": "with --tol: the best answer within this memory, such as 2GB"},
     )
     method: Method = field(
-        default="auto", metadata=_choice(Method, "exact: no samples, where integrals allow; auto: particles")
+        default="auto",
+        metadata=_choice(Method, "exact: no samples, or refused; particles: samples; auto: exact where possible"),
     )
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)
+    engine: Engine = field(default="auto", metadata=ENGINE)
 
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
+        if self.is_accelerated:
+            what = "--device gpu" if self.device == "gpu" else "--engine jax"
+            raise refuse_unbuilt(f"the limit with {what}", "leave it out: `run` has it")
         for name in ("max_seconds", "max_memory"):
             if self.tol is None and getattr(self, name) is not None:
                 raise UsageFault(

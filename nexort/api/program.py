@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nexort import elaborate, passes, syntax
 from nexort.api.check import CheckReport, build_report
-from nexort.api.compute import Interrupted, Progress, Trial, compute_limit, compute_run
+from nexort.api.compute import Interrupted, Progress, Trial, compute_run
 from nexort.api.files import read_source
 from nexort.api.options import (
     RESULTS_FOLDER,
@@ -27,6 +27,7 @@ from nexort.api.options import (
     CompareOptions,
     Device,
     Dtype,
+    Engine,
     Init,
     LimitOptions,
     Method,
@@ -84,6 +85,7 @@ class Program:
         init: Init = RunOptions.init,
         dtype: Dtype = RunOptions.dtype,
         device: Device = RunOptions.device,
+        engine: Engine = RunOptions.engine,
         progress: Progress | None = None,
     ) -> RunResults:
         """Executes the program at width n in independent trials.
@@ -92,7 +94,9 @@ class Program:
         on `seed` and k alone.  Raises UsageFault (an option), NotBuiltFault (the program), ComputationFault (memory,
         a value that is not finite), and Interrupted with the finished trials on Ctrl-C.
         """
-        options = RunOptions(width=width, trials=trials, seed=seed, init=init, dtype=dtype, device=device)
+        options = RunOptions(
+            width=width, trials=trials, seed=seed, init=init, dtype=dtype, device=device, engine=engine
+        )
         return self.run_with(options, progress)
 
     def limit(
@@ -108,6 +112,7 @@ class Program:
         method: Method = LimitOptions.method,
         dtype: Dtype = LimitOptions.dtype,
         device: Device = LimitOptions.device,
+        engine: Engine = LimitOptions.engine,
         given: Mapping[str, ArrayLike] | None = None,
         progress: Progress | None = None,
     ) -> LimitResults:
@@ -132,6 +137,7 @@ class Program:
             method=method,
             dtype=dtype,
             device=device,
+            engine=engine,
         )
         return self.limit_with(options, progress, given)
 
@@ -151,6 +157,7 @@ class Program:
         method: Method = CompareOptions.method,
         dtype: Dtype = CompareOptions.dtype,
         device: Device = CompareOptions.device,
+        engine: Engine = CompareOptions.engine,
         results: str | os.PathLike[str] | None = RESULTS_FOLDER,
         progress: Progress | None = None,
     ) -> CompareResults:
@@ -174,6 +181,7 @@ class Program:
             method=method,
             dtype=dtype,
             device=device,
+            engine=engine,
         )
         return self.compare_with(options, None if results is None else os.fspath(results), progress)
 
@@ -200,11 +208,10 @@ class Program:
             from nexort.api.exact import compute_limit_exactly
 
             return compute_limit_exactly(graph, config, self.name, progress)
-        if options.tol is not None:
-            from nexort.api.tolerance import compute_limit_to_tolerance
+        from nexort.api.mixed import compute_limit_mixed, compute_limit_sampled
 
-            return compute_limit_to_tolerance(graph, options, options.tol, config, self.name, progress, announce)
-        return compute_limit(graph, options, config, self.name, progress)
+        compute = compute_limit_mixed if options.method == "auto" else compute_limit_sampled
+        return compute(graph, options, config, self.name, progress, announce)
 
     def compare_with(
         self, options: CompareOptions, results: str | None = RESULTS_FOLDER, progress: Progress | None = None

@@ -52,6 +52,9 @@ class ResultsFolder:
         """The trials with these options. Makes the folder; raises UsageFault where that cannot be."""
         asked = options.to_dict()
         key = {**self.program, **{name: asked[name] for name in ("width", "seed", "init", "dtype")}}
+        if options.is_accelerated:
+            # equal to rounding only, which training by signs makes large
+            key["engine"] = f"jax on {options.device}"
         digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:DIGITS]
         path = os.path.join(self.path, self.name, f"w{options.width}-{digest}")
         _make_folder(path)

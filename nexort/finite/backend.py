@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,9 @@ from nexort.graph import (
 )
 from nexort.passes import outer_sums
 from nexort.symbolic import value_at_width
+
+if TYPE_CHECKING:
+    from nexort.accelerated import Accelerator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +133,16 @@ def matrix_elements(node: Node) -> tuple[InitialMatrix, list[tuple[int, ...]]]:
             raise AssertionError(f"{type(node).__name__} is not an initial matrix")
 
 
+REMEDY = "lower --width"
+
+
 @dataclass
 class FiniteRun:
     """A program at width n, planned and with its cost estimated; `trial(k)` runs it with the draws of trial k.
 
     init     the law of the entries of matrices: gaussian, rademacher or uniform, of the same variance
     threads  all cores by default; results do not depend on it
+    accelerator  devices to run on in place of the NumPy engine
     """
 
     graph: Graph
@@ -144,6 +151,7 @@ class FiniteRun:
     init: Law = "gaussian"
     seed: int = 0
     threads: int | None = None
+    accelerator: Accelerator | None = None
     plan: Plan = field(init=False, repr=False)
     estimate: Estimate = field(init=False)
 
@@ -157,11 +165,14 @@ class FiniteRun:
         init: Law = "gaussian",
         seed: int = 0,
         threads: int | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self.graph, self.width, self.dtype = graph, width, dtype
-        self.init, self.seed, self.threads = init, seed, threads
+        self.init, self.seed, self.threads, self.accelerator = init, seed, threads, accelerator
         lowered = lower_graph(graph)
-        self.plan = build_plan(lowered, length=width, outer_sums=outer_sums(lowered))
+        # devices form sums of outer products: as lists of factors they would be compiled anew as they grow
+        outer = outer_sums(lowered) if accelerator is None else ()
+        self.plan = build_plan(lowered, length=width, outer_sums=outer)
         itemsize = np.dtype(dtype).itemsize
         self.estimate = estimate_plan(
             self.plan, length=width, itemsize=itemsize, threads=threads or available_threads()
@@ -172,6 +183,12 @@ class FiniteRun:
 
         Raises ComputationFault if the run would not fit the memory, or a value is not finite.
         """
-        refuse_too_large(self.estimate.bytes, f"at width {self.width}", "lower --width")
         meaning = Neurons(length=self.width, dtype=np.dtype(self.dtype), init=self.init, streams=Streams(self.seed, k))
+        if self.accelerator is not None:
+            from nexort import accelerated
+
+            share = self.estimate.bytes // self.accelerator.layout(self.width).count
+            self.accelerator.refuse_too_large(share, f"at width {self.width}", REMEDY)
+            return accelerated.execute(self.plan, meaning, self.accelerator, progress=progress, remedy=REMEDY)
+        refuse_too_large(self.estimate.bytes, f"at width {self.width}", REMEDY)
         return execute(self.plan, meaning, progress=progress, threads=self.threads)

@@ -37,6 +37,7 @@ def test_defaults():
         "init": "gaussian",
         "dtype": "float64",
         "device": "cpu",
+        "engine": "auto",
     }
     assert LimitOptions().to_dict() == {
         "samples": 4096,
@@ -49,6 +50,7 @@ def test_defaults():
         "method": "auto",
         "dtype": "float64",
         "device": "cpu",
+        "engine": "auto",
     }
 
 
@@ -68,7 +70,7 @@ def test_numpy_integers_are_whole_numbers():
         ({"width": 8, "trials": 0}, "trials must be at least 1"),
         ({"width": 8, "seed": -1}, "seed must be at least 0"),
         ({"width": 8, "init": "gausian"}, "did you mean 'gaussian'?"),
-        ({"width": 8, "device": "gpu"}, "--device gpu is not built yet"),
+        ({"width": 8, "device": "gpu", "engine": "numpy"}, "--engine numpy runs on the CPU only"),
     ],
 )
 def test_run_options_out_of_range(options, message):

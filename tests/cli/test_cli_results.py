@@ -33,6 +33,7 @@ def test_run_json(nexort, family):
         "init": "gaussian",
         "dtype": "float64",
         "device": "cpu",
+        "engine": "auto",
         "set": {"eta": 1.0},
         "data": None,
         "json": True,
