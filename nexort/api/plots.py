@@ -5,8 +5,9 @@ matplotlib (the extra `plot`) is imported when a picture is drawn, and without a
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ CURVES = 4
 """Elements of a family that are drawn; more would hide one another."""
 MAX_OUTPUTS = 12
 PANEL = (4.9, 3.3)
+LABEL_HEIGHT = 0.045
+"""Of a curve's label, as a part of the height of a panel."""
 """Inches."""
 
 
@@ -118,17 +121,24 @@ def _draw_means_by_index(axes: Axes, name: str, output: CompareOutput) -> None:
     limit = output.limit
     bar = limit.std if isinstance(limit, RandomLimitOutput) else limit.stderr
     _draw_curves(axes, elements, output.value, bar, color=INK, style=style, label="limit")
-    for element in elements if elements[0] else ():
-        shown = f"[:, {', '.join(map(str, element))}]"
-        at = (length - 1, output.value[(-1, *element)])
-        axes.annotate(shown, at, (4, -3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("first index")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if elements[0]:
         axes.margins(x=0.02)
         axes.set_xlim(right=(length - 1) * 1.13 + 0.05)
+        _label_ends(axes, length - 1, {element: float(output.value[(-1, *element)]) for element in elements})
     axes.set_title(f"{name}: mean ± {'spread' if output.is_random else 'standard error'}", loc="left")
     axes.legend(frameon=False, fontsize=8)
+
+
+def _label_ends(axes: Axes, x: float, ends: Mapping[tuple[int, ...], float]) -> None:
+    """The elements' indices at the ends of their curves, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    at = -math.inf
+    for element, end in sorted(ends.items(), key=lambda item: item[1]):
+        at = max(end, at + LABEL_HEIGHT * (high - low))
+        shown = f"[:, {', '.join(map(str, element))}]"
+        axes.annotate(shown, (x, at), (4, -3), textcoords="offset points", fontsize=8)
 
 
 def _draw_curves(
