@@ -177,8 +177,6 @@ def compute_block(
             return _average_block(op, blocks[0], frame, destination)
         case Contract():
             return _contract_block(op, blocks, frame, destination, masks)
-        case DenseOperator():
-            return _dense_block(op, blocks, frame, destination)
         case Select():
             return deliver(blocks[0][tuple(slice(None) if k is None else k for k in op.node.index)], destination)
         case Stack():
@@ -244,45 +242,6 @@ def _missing_factor(op: BlockOp, node: Contract) -> int:
     present = {label for labels in op.labels for label in labels}
     first = len(node.type.shape)
     return prod(length for k, length in enumerate(node.summed, first) if k not in present)
-
-
-def _dense_block(op: BlockOp, blocks: Sequence[Array], frame: Frame, destination: Array | None) -> Array:
-    """Σ c · M + (1/n) Σ c · T; a term may be the destination itself."""
-    assert isinstance(op.node, DenseOperator)
-    out = np.empty(frame.shape(op.node, op.coords), frame.dtype) if destination is None else destination
-    terms = sorted(range(0, len(blocks), 2), key=lambda k: not np.may_share_memory(blocks[k + 1], out))
-    is_shared = len(terms) > 1 and np.may_share_memory(blocks[terms[1] + 1], out)
-    total = frame.buffers.take(out.shape, frame.dtype) if is_shared else out
-    spare = frame.buffers.take(out.shape, frame.dtype)
-    for place, k in enumerate(terms):
-        term = spread(blocks[k + 1], op.labels[k + 1], op.out)
-        weight = _weight(op, blocks[k], k, frame)
-        if place == 0:
-            _scale(term, weight, total)
-        elif isinstance(weight, float) and weight == 1.0:
-            np.add(total, term, out=total)
-        else:
-            np.add(total, np.multiply(term, weight, out=spare), out=total)
-    frame.buffers.give(spare)
-    if is_shared:
-        np.copyto(out, total)
-        frame.buffers.give(total)
-    return out
-
-
-def _weight(op: BlockOp, block: Array, k: int, frame: Frame) -> float | Array:
-    """The coefficient of term k; that of a tensor is divided by the width."""
-    scale = 1.0 if op.inputs[k + 1][0].type.is_operator else 1.0 / frame.length
-    coefficient = spread(np.asarray(block) * scale, op.labels[k], op.out)
-    return float(coefficient.item()) if coefficient.size == 1 else narrow(coefficient, frame.dtype)
-
-
-def _scale(term: Array, weight: float | Array, out: Array) -> None:
-    if isinstance(weight, float) and weight == 1.0:
-        if term is not out:
-            np.copyto(out, term)
-    else:
-        np.multiply(term, weight, out=out)
 
 
 def block_flops(op: BlockOp, extents: Sequence[int]) -> int:

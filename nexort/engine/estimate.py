@@ -12,11 +12,11 @@ from math import prod
 
 from nexort.engine.blocks import BlockOp, Coord, block_flops, block_op, bound_count, identity_coords
 from nexort.engine.factoring import term_counts
+from nexort.engine.fused import FusedRun
 from nexort.engine.levels import PRODUCT_DISCOUNT
 from nexort.engine.plan import NodeStep, Plan, Step, SweepStep, base_matrix, is_read_by_elements, tile_extents
-from nexort.engine.sweep import block_entries, peak_entries
-from nexort.graph import Average, Contract, DenseOperator, InitialMatrix, Map, MatMul, Node, Reduce, Select
-from nexort.symbolic import kernel
+from nexort.engine.sweep import TileProgram, block_entries, peak_entries
+from nexort.graph import Average, Contract, InitialMatrix, Map, MatMul, Node, Reduce, Select
 
 ENTRYWISE_RATE = 5e9
 """float32 additions per second and thread, in cache."""
@@ -159,8 +159,7 @@ class _Costs:
         work = tiles * sum(_work(op, count) for op, count in each) + read / PRODUCT_DISCOUNT
         moved = sum(self.bytes_of(x) for x in self._arrays(step) if x.type.order > 1)
         shared = sum(self.bytes_of(op.node) for op in step.roots if op.bound and Coord(0) not in op.coords)
-        kernels = max((_kernel_entries(op, extents) for op, _ in each), default=0)
-        entries = kernels + peak_entries(step.program, extents, lambda op: _sum_entries(op, extents))
+        entries = peak_entries(step.program, extents, lambda unit: _temporary_entries(step.program, unit, extents))
         spare = self.threads * (self.itemsize * entries + shared)
         heaviest = max(each, key=lambda pair: _work(*pair))[0].node
         return _Cost(flops, work, moved, spare, heaviest)
@@ -173,24 +172,16 @@ class _Costs:
         return 2 * self.terms.get(node, 0) * self.length**2 * prod(node.type.shape)
 
 
-def _kernel_entries(op: BlockOp, extents: tuple[int, ...]) -> int:
-    """Temporaries of an entrywise function; a kept operator is made from its vectors by one product at a time."""
-    match op.node:
-        case Map():
-            arrays = kernel(op.node.fn).temporaries
-        case DenseOperator():
-            arrays = 1
-        case _:
-            arrays = 0
-    return arrays * block_entries(op.node, op.coords, extents)
-
-
-def _sum_entries(op: BlockOp, extents: tuple[int, ...]) -> int:
-    """Of a partial sum in a tile: the result, and the smaller operands, laid out like the largest for the product."""
-    if not op.bound:
+def _temporary_entries(program: TileProgram, unit: BlockOp | FusedRun, extents: tuple[int, ...]) -> int:
+    """Of a fused run, the temporaries of its kernel; of a partial sum in a tile, the result, and the smaller operands,
+    laid out like the largest for the product."""
+    if isinstance(unit, FusedRun):
+        node, coords = program.instructions[unit.start].action.node, program.instructions[unit.start].action.coords
+        return unit.temporaries(program.instructions) * block_entries(node, coords, extents)
+    if not unit.bound:
         return 0
-    inputs = [block_entries(node, at, extents) for node, at in op.inputs]
-    return block_entries(op.node, op.coords, extents) + sum(inputs) - max(inputs)
+    inputs = [block_entries(node, at, extents) for node, at in unit.inputs]
+    return block_entries(unit.node, unit.coords, extents) + sum(inputs) - max(inputs)
 
 
 def _work(op: BlockOp, flops: int) -> float:

@@ -44,13 +44,13 @@ def check_finite(
     """Raise ComputationFault if an entry of the value is not finite."""
     array = np.asarray(value)
     if array.size <= BLOCK or for_each is None or not array.flags.c_contiguous:
-        finite = _is_finite(array)
+        finite = is_finite(array)
     else:
         flat = array.reshape(-1)
         good = np.ones(-(-flat.size // BLOCK), dtype=bool)
 
         def look(k: int) -> None:
-            good[k] = _is_finite(flat[k * BLOCK : (k + 1) * BLOCK])
+            good[k] = is_finite(flat[k * BLOCK : (k + 1) * BLOCK])
 
         for_each(look, len(good))
         finite = bool(good.all())
@@ -58,9 +58,12 @@ def check_finite(
         raise nonfinite_fault(node, int(array.size - np.isfinite(array).sum()), array.size, operands)
 
 
-def _is_finite(array: Array) -> bool:
-    # a sum is finite only if every entry is; a sum that overflows is looked at entry by entry
-    return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+def is_finite(array: Array) -> bool:
+    """Whether all entries are finite."""
+    # a sum of squares is finite only if every entry is, and BLAS is quick to add it up; where it overflows, each entry
+    # is looked at
+    flat = array.reshape(-1) if array.flags.c_contiguous else None
+    return bool((flat is not None and np.isfinite(np.dot(flat, flat))) or np.isfinite(array).all())
 
 
 def nonfinite_fault(node: Node, bad: int, size: int, operands: Sequence[Any]) -> ComputationFault:

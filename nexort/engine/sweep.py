@@ -1,14 +1,15 @@
 """Straight-line programs for the tiles of a sweep.
 
 A tile program lists, in an order of evaluation, the blocks that the roots need: reads of arrays in memory, and block
-operations.  Its values live in numbered slots; a block is handed back after the last instruction that reads it, so a
-tile touches little memory.
+operations, entrywise ones in fused runs.  Its values live in numbered slots; a block is handed back after the last
+instruction that reads it, and a value inside a run has none, so a tile touches little memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from nexort.engine.blocks import (
@@ -20,32 +21,34 @@ from nexort.engine.blocks import (
     identity_coords,
     writes_destination,
 )
+from nexort.engine.fused import FusedRun, find_runs, order_in_runs
+from nexort.engine.instructions import Action, Instruction, Load
 from nexort.graph import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A read of an array in memory."""
-
-    node: Node
-    coords: Coords
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """Slot k of a tile program is the value of instruction k. `released` are slots that nothing reads after it."""
-
-    action: Load | BlockOp
-    inputs: tuple[int, ...]
-    released: tuple[int, ...]
-    is_root: bool
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TileProgram:
     instructions: tuple[Instruction, ...]
     rank: int
     """Number of grid axes."""
+    runs: tuple[FusedRun, ...] = ()
+
+    @cached_property
+    def units(self) -> tuple[int | FusedRun, ...]:
+        """The instructions in order, by number, those of a fused run as one."""
+        units: list[int | FusedRun] = []
+        start = 0
+        for run in self.runs:
+            units += [*range(start, run.start), run]
+            start = run.stop
+        return (*units, *range(start, len(self.instructions)))
+
+    def released(self, unit: int | FusedRun) -> tuple[int, ...]:
+        """Slots whose blocks nothing reads after the unit."""
+        if isinstance(unit, int):
+            return self.instructions[unit].released
+        slots = [slot for k in range(unit.start, unit.stop) for slot in self.instructions[k].released]
+        return tuple(slot for slot in slots if not unit.start <= slot < unit.stop or slot in unit.results)
 
     @property
     def loads(self) -> tuple[Load, ...]:
@@ -64,7 +67,7 @@ class _Builder:
     is_loaded: Callable[[Node], bool]
     roots: dict[tuple[Node, Coords], BlockOp]
     slots: dict[tuple[Node, Coords], int]
-    actions: list[tuple[Load | BlockOp, tuple[int, ...], bool]]
+    instructions: list[Instruction]
 
     def visit(self, start: BlockOp) -> None:
         """Add the instructions for a root, operands first (iterative: chains may be long)."""
@@ -89,11 +92,9 @@ class _Builder:
             self._emit(key, op, inputs, is_root=key in self.roots and self.roots[key] is op)
             stack.pop()
 
-    def _emit(
-        self, key: tuple[Node, Coords], action: Load | BlockOp, inputs: tuple[int, ...], *, is_root: bool
-    ) -> None:
-        self.slots[key] = len(self.actions)
-        self.actions.append((action, inputs, is_root))
+    def _emit(self, key: tuple[Node, Coords], action: Action, inputs: tuple[int, ...], *, is_root: bool) -> None:
+        self.slots[key] = len(self.instructions)
+        self.instructions.append(Instruction(action, inputs, is_root))
 
 
 def build_tile_program(
@@ -106,36 +107,36 @@ def build_tile_program(
     builder = _Builder(is_loaded, keyed, {}, [])
     for op in roots:
         builder.visit(op)
-    last = _last_uses(builder)
+    units = order_in_runs(builder.instructions)
+    place = {k: position for position, k in enumerate(k for unit in units for k in unit)}
+    ordered = [builder.instructions[k] for k in place]
+    ordered = [replace(x, inputs=tuple(place[i] for i in x.inputs)) for x in ordered]
     released: dict[int, list[int]] = {}
-    for slot, k in last.items():
-        if _is_recyclable(builder.actions[slot], factored):
+    for slot, k in _last_uses(ordered).items():
+        if _is_recyclable(ordered[slot], factored):
             released.setdefault(k, []).append(slot)
-    instructions = tuple(
-        Instruction(action, inputs, tuple(released.get(k, ())), is_root)
-        for k, (action, inputs, is_root) in enumerate(builder.actions)
-    )
+    instructions = tuple(replace(x, released=tuple(released.get(k, ()))) for k, x in enumerate(ordered))
     used = [coord.grid for op in roots for coord in (*op.coords, *op.bound)]
-    return TileProgram(instructions, max(used, default=-1) + 1)
+    runs = find_runs(instructions, [[place[k] for k in unit] for unit in units])
+    return TileProgram(instructions, max(used, default=-1) + 1, runs)
 
 
-def _last_uses(builder: _Builder) -> dict[int, int]:
+def _last_uses(instructions: Sequence[Instruction]) -> dict[int, int]:
     """For each slot that is read, the last instruction that reads it, or a view of it."""
     last: dict[int, int] = {}
-    for k, (action, inputs, _) in reversed(list(enumerate(builder.actions))):
+    for k, instruction in reversed(list(enumerate(instructions))):
         # what is not written into an array of its own may be a view of what it reads
-        is_view = isinstance(action, BlockOp) and not writes_destination(action.node)
+        is_view = isinstance(instruction.action, BlockOp) and not writes_destination(instruction.action.node)
         end = last.get(k, k) if is_view else k
-        last.update((slot, max(end, last.get(slot, end))) for slot in inputs)
+        last.update((slot, max(end, last.get(slot, end))) for slot in instruction.inputs)
     return last
 
 
-def _is_recyclable(entry: tuple[Load | BlockOp, tuple[int, ...], bool], factored: frozenset[Node]) -> bool:
+def _is_recyclable(instruction: Instruction, factored: frozenset[Node]) -> bool:
     """Whether the block is an array of its own, used again after its last reader."""
-    action, _, is_root = entry
-    if isinstance(action, Load):
-        return action.node in factored
-    return writes_destination(action.node) and not is_root
+    if isinstance(instruction.action, Load):
+        return instruction.action.node in factored
+    return writes_destination(instruction.action.node) and not instruction.is_root
 
 
 def last_reads(program: TileProgram) -> dict[Node, int]:
@@ -173,15 +174,18 @@ def block_entries(node: Node, coords: Coords, extents: tuple[int, ...]) -> int:
     return prod(node.type.shape) * prod(extents[grid] for grid in grids_of(coords))
 
 
-def peak_entries(program: TileProgram, extents: tuple[int, ...], temporary: Callable[[BlockOp], int]) -> int:
-    """Entries of the blocks that a tile holds at once, at most; an operation itself needs `temporary` more."""
+def peak_entries(program: TileProgram, extents: tuple[int, ...], temporary: Callable[[BlockOp | FusedRun], int]) -> int:
+    """Entries of the blocks that a tile holds at once, at most; an operation or a fused run needs `temporary` more."""
     live = peak = 0
-    sizes: list[int] = []
-    for instruction in program.instructions:
-        action = instruction.action
-        owned = isinstance(action, BlockOp) and writes_destination(action.node) and not instruction.is_root
-        sizes.append(block_entries(action.node, action.coords, extents) if owned else 0)
-        live += sizes[-1]
-        peak = max(peak, live + (temporary(action) if isinstance(action, BlockOp) else 0))
-        live -= sum(sizes[slot] for slot in instruction.released)
+    sizes: dict[int, int] = {}
+    for unit in program.units:
+        for slot in (unit,) if isinstance(unit, int) else unit.results:
+            instruction = program.instructions[slot]
+            action = instruction.action
+            owned = isinstance(action, BlockOp) and writes_destination(action.node) and not instruction.is_root
+            sizes[slot] = block_entries(action.node, action.coords, extents) if owned else 0
+            live += sizes[slot]
+        action = program.instructions[unit].action if isinstance(unit, int) else unit
+        peak = max(peak, live + (0 if isinstance(action, Load) else temporary(action)))
+        live -= sum(sizes[slot] for slot in program.released(unit))
     return peak

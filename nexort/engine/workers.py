@@ -151,7 +151,10 @@ def single_threaded_blas() -> Generator[None]:
             put(count)
 
 
-PRODUCT_BLOCK = 256
+PRODUCT_BLOCKS = 16
+"""Units of work of a matrix product: balances any number of threads."""
+LEAST_BLOCK, MOST_BLOCK = 128, 512
+"""Bounds of a block: BLAS lays out the argument anew for each, and takes a few blocks to be as fast as it can be."""
 
 
 def multiply_matrix(
@@ -162,12 +165,10 @@ def multiply_matrix(
     matrix (n, n); argument, out (k, n).
     """
     n = matrix.shape[0]
+    size = min(MOST_BLOCK, max(LEAST_BLOCK, -(-n // PRODUCT_BLOCKS)))
 
     def block(b: int) -> None:
-        part = slice(b * PRODUCT_BLOCK, min((b + 1) * PRODUCT_BLOCK, n))
-        if is_transposed:
-            out[:, part] = argument @ matrix[:, part]
-        else:
-            out[:, part] = argument @ matrix[part].T
+        part = slice(b * size, min((b + 1) * size, n))
+        np.matmul(argument, matrix[:, part] if is_transposed else matrix[part].T, out=out[:, part])
 
-    for_each(block, -(-n // PRODUCT_BLOCK))
+    for_each(block, -(-n // size))

@@ -105,9 +105,11 @@ class Neurons:
             fixed = dict(zip(places, element, strict=True))
             index = tuple(fixed.get(axis, slice(None)) for axis in range(len(shape)))
             part = np.ascontiguousarray(vectors[index]).reshape(-1, n)
-            result = np.empty_like(part)
+            # a family of matrices may meet elements that do not lie side by side
+            result = out.reshape(-1, n) if not places else np.empty_like(part)
             multiply_matrix(matrix[element], part, result, is_transposed=node.is_transposed, for_each=workers.for_each)
-            out[index] = result.reshape(out[index].shape)
+            if places:
+                out[index] = result.reshape(out[index].shape)
         return out
 
 

@@ -13,10 +13,12 @@ from nexort.symbolic.calculus import argument, differentiate
 from nexort.symbolic.constants import PI, number, raise_power
 from nexort.symbolic.fn import Fn, apply_fn, comparison_where, evaluate_number, kernel, power, primitive
 from nexort.symbolic.functions import FUNCTIONS, FunctionInfo, call, where_expr
+from nexort.symbolic.fusion import Fusion, Scaled
 from nexort.symbolic.kernel import Kernel, Scratch
 from nexort.symbolic.lowering import Constant, Instruction, Operand, Register, constant_value
 from nexort.symbolic.operations import COMPARISONS, MASKS, OPERATIONS, Operation, numpy_operation
 from nexort.symbolic.parity import Parity, function_parity
+from nexort.symbolic.places import plan_steps
 from nexort.symbolic.show import show_expression
 from nexort.symbolic.width import WidthExpr, leading_power, limit_at_infinity, value_at_width, width_symbol
 
@@ -30,12 +32,14 @@ __all__ = [
     "Expr",
     "Fn",
     "FunctionInfo",
+    "Fusion",
     "Instruction",
     "Kernel",
     "Operand",
     "Operation",
     "Parity",
     "Register",
+    "Scaled",
     "Scratch",
     "WidthExpr",
     "apply_fn",
@@ -51,6 +55,7 @@ __all__ = [
     "limit_at_infinity",
     "number",
     "numpy_operation",
+    "plan_steps",
     "power",
     "primitive",
     "raise_power",

@@ -1,7 +1,7 @@
 """NumPy kernels: a register program run on arrays, one ufunc per instruction, with recycled temporaries.
 
-Numbers and 0-dimensional arguments are computed once as Python floats and never widen float32.  A plan, made once per
-combination of shapes, assigns each array register to the output or to the smallest set of temporaries (liveness).
+Numbers and 0-dimensional arguments are computed once as Python floats and never widen float32.  Where the outputs of
+instructions go is planned once per combination of shapes (`places`).
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexort.symbolic.lowering import Constant, Instruction, Operand, Register, RegisterProgram
+from nexort.symbolic.lowering import Constant, Instruction, Operand, RegisterProgram
 from nexort.symbolic.operations import MASKS, numpy_operation
+from nexort.symbolic.places import KernelPlan, Shape, Step, plan_steps
 
 Array: TypeAlias = NDArray[Any]
-Shape: TypeAlias = tuple[int, ...]
-IN_OUT: Final = -1
-AS_NUMBER: Final = -2
 
 
 class Scratch:
@@ -46,39 +44,17 @@ class Scratch:
         self._pools.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One instruction with its place: `slot` counts temporaries of `shape`, or is IN_OUT or AS_NUMBER."""
-
-    instruction: Instruction
-    shape: Shape
-    slot: int
-
-
-@dataclass(slots=True)
-class _Pool:
-    """Free temporaries of one shape and kind while a plan is made."""
-
-    free: list[int] = field(default_factory=list)
-    count: int = 0
-
-    def take(self) -> int:
-        if self.free:
-            return self.free.pop()
-        self.count += 1
-        return self.count - 1
-
-
 @dataclass(frozen=True)
 class Kernel:
     """A compiled entrywise function of `arity` arguments.
 
     `kernel(*arrays)` broadcasts and allocates; `kernel.run(arrays, out, scratch)` allocates nothing of array size
-    once `scratch` is warm, computes in the dtype of `out`, and allows `out` to be one of the arrays.
+    once `scratch` is warm, computes in the dtype of `out`, and allows `out` to be one of the arrays.  `run_all` does
+    the same for a program of several results.
     """
 
     program: RegisterProgram
-    _plans: dict[tuple[Any, ...], tuple[Step, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _plans: dict[tuple[Any, ...], KernelPlan] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def arity(self) -> int:
@@ -101,9 +77,7 @@ class Kernel:
     @cached_property
     def temporaries(self) -> int:
         """Arrays of the result's shape that `run` needs beside it, where no argument is broadcast or overwritten."""
-        steps = plan_steps(self.program, [(1,)] * self.arity, (1,), [False] * self.arity)
-        slots = {step.slot for step in steps if step.slot >= 0 and step.instruction.op not in MASKS}
-        return len(slots)
+        return plan_steps(self.program, [(1,)] * self.arity, (1,), [()] * self.arity).temporaries
 
     def __call__(self, *arrays: Any) -> Array:
         values = [np.asarray(array) for array in arrays]
@@ -124,81 +98,45 @@ class Kernel:
 
     def run(self, arrays: Sequence[Any], out: Array, scratch: Scratch) -> None:
         """out = f(arrays), where out has the shape that the arrays broadcast to, and may be one of them."""
+        self.run_all(arrays, [out], scratch)
+
+    def run_all(
+        self, arrays: Sequence[Any], outs: Sequence[Array], scratch: Scratch, spare: tuple[int, ...] = ()
+    ) -> None:
+        """outs[j] = result j; all are of the shape that the arrays broadcast to, and each may be one of the arrays.
+
+        The arrays numbered in `spare`, of that shape and dtype, may be overwritten.  Where there are several results,
+        none is an argument itself.
+        """
         values = [float(array) if np.ndim(array) == 0 else array for array in arrays]
         registers = self._registers(values)
+        plan = self._plan(values, outs, spare)
         with np.errstate(all="ignore"):
-            for step in self._plan(values, out):
-                registers[step.instruction.output] = _execute(step, registers, out, scratch)
-            result = _read(self.result, registers)
-            if result is not out:
-                np.copyto(out, result, casting="unsafe")
+            for step in plan.steps:
+                registers[step.instruction.output] = _execute(step, registers, outs, scratch)
+            for j, operand in plan.copies:
+                result = _read(operand, registers)
+                if result is not outs[j]:
+                    np.copyto(outs[j], result, casting="unsafe")
 
     def _registers(self, values: Sequence[Any]) -> list[Any]:
         if len(values) != self.arity:
             raise ValueError(f"this function takes {self.arity} arguments, got {len(values)}")
         return [*values, *(None for _ in self.instructions)]
 
-    def _plan(self, values: Sequence[Any], out: Array) -> tuple[Step, ...]:
-        shapes = tuple(None if isinstance(value, float) else value.shape for value in values)
-        aliased = tuple(not isinstance(value, float) and np.may_share_memory(value, out) for value in values)
-        key = (shapes, out.shape, aliased)
+    def _plan(self, values: Sequence[Any], outs: Sequence[Array], spare: tuple[int, ...]) -> KernelPlan:
+        shapes = tuple([None if isinstance(value, float) else value.shape for value in values])
+        aliased = tuple(
+            [
+                () if shape is None else tuple([j for j, out in enumerate(outs) if np.may_share_memory(value, out)])
+                for value, shape in zip(values, shapes, strict=True)
+            ]
+        )
+        key = (shapes, outs[0].shape, aliased, spare)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = plan_steps(self.program, shapes, out.shape, aliased)
+            plan = self._plans[key] = plan_steps(self.program, shapes, outs[0].shape, aliased, spare)
         return plan
-
-
-def plan_steps(
-    program: RegisterProgram, shapes: Sequence[Shape | None], out_shape: Shape, aliased: Sequence[bool]
-) -> tuple[Step, ...]:
-    """Places for all registers: numbers as numbers, the result in out, others in as few temporaries as live at once.
-
-    `out` also serves as a temporary where it is free, from the last instruction that reads an argument aliased to it.
-    """
-    last_read = _last_reads(program)
-    hazard = max((last_read.get(k, -1) for k, shared in enumerate(aliased) if shared), default=-1)
-    known: dict[int, Shape | None] = dict(enumerate(shapes))
-    pools: dict[tuple[Shape, bool], _Pool] = {}
-    places: dict[int, tuple[_Pool, int]] = {}
-    steps: list[Step] = []
-    out_pool = _Pool(free=[IN_OUT])
-    for position, instruction in enumerate(program.instructions):
-        for index in {operand.index for operand in instruction.inputs if isinstance(operand, Register)}:
-            if last_read[index] == position and index in places:
-                pool, slot = places.pop(index)
-                pool.free.append(slot)
-        shape = known[instruction.output] = _joint_shape(instruction, known)
-        if shape is None:
-            steps.append(Step(instruction, (), AS_NUMBER))
-            continue
-        is_mask = instruction.op in MASKS
-        is_result = program.result == Register(instruction.output)
-        fits_out = shape == out_shape and not is_mask and position >= hazard and IN_OUT in out_pool.free
-        pool = out_pool if is_result or fits_out else pools.setdefault((shape, is_mask), _Pool())
-        slot = IN_OUT if pool is out_pool else pool.take()
-        if pool is out_pool and IN_OUT in pool.free:
-            pool.free.remove(IN_OUT)
-        places[instruction.output] = (pool, slot)
-        steps.append(Step(instruction, shape, slot))
-    return tuple(steps)
-
-
-def _last_reads(program: RegisterProgram) -> dict[int, int]:
-    """For each register, the position of the last instruction that reads it; the result is read after all."""
-    last: dict[int, int] = {}
-    for position, instruction in enumerate(program.instructions):
-        for operand in instruction.inputs:
-            if isinstance(operand, Register):
-                last[operand.index] = position
-    if isinstance(program.result, Register):
-        last[program.result.index] = len(program.instructions)
-    return last
-
-
-def _joint_shape(instruction: Instruction, known: dict[int, Shape | None]) -> Shape | None:
-    shapes = [known[operand.index] for operand in instruction.inputs if isinstance(operand, Register)]
-    arrays = [shape for shape in shapes if shape is not None]
-    return np.broadcast_shapes(*arrays) if arrays else None
 
 
 def _read(operand: Operand, registers: Sequence[Any]) -> Any:
@@ -210,15 +148,18 @@ def _number_result(instruction: Instruction, registers: Sequence[Any]) -> float:
     return float(numpy_operation(instruction.op)(*inputs))
 
 
-def _execute(step: Step, registers: Sequence[Any], out: Array, scratch: Scratch) -> Any:
+def _execute(step: Step, registers: Sequence[Any], outs: Sequence[Array], scratch: Scratch) -> Any:
     instruction = step.instruction
-    if step.slot == AS_NUMBER:
+    kind, slot = step.place
+    if kind == "number":
         return _number_result(instruction, registers)
     inputs = [_read(operand, registers) for operand in instruction.inputs]
-    if step.slot == IN_OUT:
-        target = out
+    if kind == "out":
+        target = outs[slot]
+    elif kind == "argument":
+        target = registers[slot]
     else:
-        target = scratch.take(step.shape, np.dtype(bool) if instruction.op in MASKS else out.dtype, step.slot)
+        target = scratch.take(step.shape, np.dtype(bool) if instruction.op in MASKS else outs[0].dtype, slot)
     if instruction.op == "select":
         mask, chosen, other = inputs
         _select(mask, chosen, other, target, scratch)

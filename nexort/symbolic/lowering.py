@@ -195,11 +195,17 @@ class Lowering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterProgram:
-    """Instructions in order, and where the value of the expression ends up."""
+    """Instructions in order, and where the values end up: one of an expression, several of a `Fusion`."""
 
     arity: int
     instructions: tuple[Instruction, ...]
-    result: Operand
+    results: tuple[Operand, ...]
+
+    @property
+    def result(self) -> Operand:
+        """The value of a program that has one."""
+        (result,) = self.results
+        return result
 
 
 def lower_expression(expr: Expr, arity: int) -> RegisterProgram:
@@ -207,7 +213,7 @@ def lower_expression(expr: Expr, arity: int) -> RegisterProgram:
     lowering = Lowering(arity, operands={argument(k): Register(k) for k in range(arity)})
     result = lowering.lower(expr)
     end = max(0, result.index + 1 - arity) if isinstance(result, Register) else 0  # what follows the result is not used
-    return RegisterProgram(arity=arity, instructions=tuple(lowering.instructions[:end]), result=result)
+    return RegisterProgram(arity=arity, instructions=tuple(lowering.instructions[:end]), results=(result,))
 
 
 def constant_value(expr: Expr) -> float:

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from nexort.elaborate import elaborate
-from nexort.engine import Streams, arrays, blocks, build_plan, estimate_plan, execute
+from nexort.engine import Streams, arrays, build_plan, estimate_plan, execute
 from nexort.finite import FiniteRun, Neurons, backend
 from nexort.graph import Graph
 from nexort.passes import outer_sums
 from nexort.source import Source
-from nexort.symbolic import kernel
+from nexort.symbolic import Kernel
 from nexort.syntax import parse
 
 from .programs import adam, normalized_update, tensor_times_vector, transposed_state
@@ -101,7 +101,7 @@ def test_arithmetic_is_estimated_within_a_factor_of_two(
 
     counted(arrays, "_multiply_pair", lambda _, left, right, *rest: 2 * prod(arrays.sizes_of([left, right]).values()))
     counted(backend, "multiply_matrix", lambda _, matrix, argument, *rest: 2 * matrix.size * len(argument))
-    counted(blocks, "_map_block", lambda result, op, *rest: result.size * kernel(op.node.fn).flops)
+    counted(Kernel, "run_all", lambda _, self, arrays, outs, *rest: outs[0].size * self.flops)
     run = compiled(text, width, **settings)
     run.trial(0)
     assert 0.5 < run.estimate.flops / done < 2
