@@ -31,17 +31,18 @@ class Covariances:
 
     def correlations(self, weights: Sequence[Array]) -> Array:
         """Of single forms, by their weights (L,): 0 with what is constant."""
-        W = np.stack([pad(w, self._gaussians.count) for w in weights])
-        self.work.add(W.size * self._gaussians.count / 8)
-        C = W @ self._gaussians.covariance @ W.T
+        C = self._gaussians.product(np.stack([pad(w, self._gaussians.count) for w in weights]))
         sd = np.sqrt(np.maximum(np.diagonal(C), 0))
         inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
         return C * inverse[:, None] * inverse
 
     def meet(self, a: Form, b: Form) -> bool:
         """Whether the forms depend on each other, for some element of the family."""
-        size = np.sqrt(np.maximum(self(a, a), 0) * np.maximum(self(b, b), 0))
-        return bool(np.any(np.abs(self(a, b)) > ROUNDING * size))
+        c = self(a, b)
+        if not c.any():
+            return False
+        size = np.sqrt(np.maximum(self(a, a), 0)) * np.sqrt(np.maximum(self(b, b), 0))
+        return bool(np.any(np.abs(c) > ROUNDING * size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,6 @@ class Group:
     def inner(self) -> tuple[Form, ...]:
         """The forms that the functions read, each once."""
         return tuple({id(form): form for atom in self.atoms for form in forms_in(atom)}.values())
-
-
-def weights_on(form: Form, leaves: Array) -> Array:
-    return pad(form.weights, max(int(leaves.max(initial=-1)) + 1, form.weights.shape[-1]))[..., leaves]
 
 
 def wick(values: Sequence[Any], pairs: Callable[[int, int], Any]) -> Any:

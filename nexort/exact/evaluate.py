@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from nexort.errors import ComputationFault
 from nexort.exact.averages import average, number_of, product_terms
 from nexort.exact.compose import Value, apply_function
-from nexort.exact.forms import Array, Form, Gaussians, place
+from nexort.exact.forms import Array, Form, Gaussians, Leaves, place
 from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
 from nexort.exact.operators import InitialOperator
 from nexort.exact.terms import Linear, NotExactError, Term
@@ -63,29 +62,27 @@ def evaluate_exactly(graph: Graph, progress: Progress | None = None) -> dict[str
 class ExactPart:
     """What the exact method computes of a program that it need not compute whole.
 
-    lowered     the program as it was evaluated
     values      the scalars, and families of them, that were computed, of their whole shape
     refusals    of the results that have no value: the statement that was in the way, and why
     """
 
-    lowered: Graph
     values: Mapping[Node, Array]
     refusals: Mapping[Node, ComputationFault]
 
 
-def evaluate_where_possible(graph: Graph, work: Work | None = None) -> ExactPart:
-    """The scalars that outputs need, in the order of the program, as far as they are exact and the work allows."""
-    lowered = lower_for_limit(graph)
+def evaluate_where_possible(results: Iterable[Node], work: Work | None = None) -> ExactPart:
+    """The scalars that results of a lowered graph need, one result after the other, as far as the work allows."""
     evaluation = Evaluation(Work() if work is None else work)
-    for _, node in sorted(zip(graph.results, lowered.results, strict=True), key=lambda pair: pair[0].serial):
+    wanted = list(results)
+    for node in wanted:
         evaluation.reach(node)
     values = {
         node: np.broadcast_to(value, node.type.shape)
         for node, value in evaluation.values.items()
         if not isinstance(value, Ket)
     }
-    refusals = {node: evaluation.refusals[node] for node in lowered.results if node in evaluation.refusals}
-    return ExactPart(lowered=lowered, values=values, refusals=refusals)
+    refusals = {node: evaluation.refusals[node] for node in wanted if node in evaluation.refusals}
+    return ExactPart(values=values, refusals=refusals)
 
 
 def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
@@ -172,7 +169,7 @@ class Evaluation:
             case Data():
                 return node.array
             case InitialScalar() if node.variance == 0:
-                return np.asarray(node.mean)
+                return np.full(node.type.shape, node.mean)
             case InitialVector():
                 return self._vector(node)
             case Map():
@@ -203,10 +200,10 @@ class Evaluation:
             return constant(np.full((1,) * len(shape), node.mean), shape)
         if node.signature not in self._vectors:
             count = int(np.prod(shape, dtype=int))
-            leaves = self._gaussians.add(np.eye(count))
-            weights = np.zeros((count, self._gaussians.count))
-            weights[:, leaves] = sqrt(node.variance) * np.eye(count)
-            form = Form(np.full((1,) * len(shape), node.mean), weights.reshape(*shape, -1))
+            leaves = Leaves(
+                self._gaussians.add(node.variance * np.eye(count)), shape, tuple(range(len(shape))), len(shape)
+            )
+            form = Form(np.full((1,) * len(shape), node.mean), leaves)
             self._vectors[node.signature] = Ket(shape, (Term(np.ones((1,) * len(shape)), (Linear(form),)),))
         return self._vectors[node.signature]
 
@@ -296,7 +293,7 @@ def _entries(value: Value) -> float:
     """Of the arrays of a value: numbers, or the coefficients and forms of its terms."""
     if not isinstance(value, Ket):
         return np.size(value)
-    forms = (f.form.weights.size for term in value.terms for f in term.factors if isinstance(f, Linear))
+    forms = (f.form.size for term in value.terms for f in term.factors if isinstance(f, Linear))
     return sum(term.coefficient.size + CALL for term in value.terms) + sum(forms)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nexort.exact.closed import closed_slopes, closed_value
-from nexort.exact.covariances import Covariances, Group, weights_on, wick
+from nexort.exact.covariances import Covariances, Group, wick
 from nexort.exact.forms import Array, Form, Gaussians
 from nexort.exact.plane import Plane
 from nexort.exact.terms import Atom, Factor, Linear, forms_in
@@ -59,7 +59,7 @@ def expect_slopes(factors: Sequence[Factor], gaussians: Gaussians, leaves: Array
     """E ∂(∏ factors)/∂g_l for the given leaves l, (…, leaves)."""
     cov = Covariances(gaussians)
     parts = [GroupIntegral(group, cov) for group in split(factors, cov)]
-    touched = [any(weights_on(f, leaves).any() for f in (*p.group.forms, *p.group.inner)) for p in parts]
+    touched = [any(f.weights_on(leaves).any() for f in (*p.group.forms, *p.group.inner)) for p in parts]
     total: Array | float = 0.0
     for k, part in enumerate(parts):
         if touched[k]:
@@ -101,7 +101,7 @@ class GroupIntegral:
         if known is not None:
             total = np.zeros(len(leaves))
             for form, slope in known:
-                total = total + np.asarray(slope)[..., None] * weights_on(form, leaves)
+                total = total + np.asarray(slope)[..., None] * form.weights_on(leaves)
             return total
         forms, plane = self.group.forms, self._plane
         everything = tuple(range(len(forms)))
@@ -114,7 +114,7 @@ class GroupIntegral:
         without, steered = moments[: len(forms)], moments[len(forms) :]
         total = np.zeros(len(leaves))
         for i, form in enumerate(forms):
-            total = total + np.asarray(without[i])[..., None] * weights_on(form, leaves)
+            total = total + np.asarray(without[i])[..., None] * form.weights_on(leaves)
         for k in range(directions):
             assert plane is not None
             slope = steered[k]

@@ -92,7 +92,7 @@ def kink_forms(atom: Atom) -> list[Form]:
 
 def _refuse_jump_at_rounding(form: Form) -> None:
     """A value that is constant, and not 0 by rounding only, would be sent to either side of the jump."""
-    if not form.weights.any() and np.any((form.mean != 0) & (np.abs(form.mean) < 1e-10)):
+    if form.is_constant and np.any((form.mean != 0) & (np.abs(form.mean) < 1e-10)):
         raise NotExactError("a jump is taken of a value that is 0 up to rounding, with positive probability")
 
 

@@ -164,7 +164,7 @@ def collect(terms: Sequence[Term], rank: int) -> Terms:
     result = [Term(reduce(np.add, numbers))] if numbers else []
     for axis, found in forms.items():
         form = reduce(add_forms, found)
-        if form.weights.any():
+        if not form.is_constant:
             result.append(Term(np.ones((1,) * rank), (Linear(form, axis),)))
         elif form.mean.any():
             result.append(Term(form.mean))
@@ -220,6 +220,8 @@ def _sum_bound(array: Array, bound: tuple[int, ...], rank: int) -> Array:
 
 def _summed_form(term: Term, form: Form, rank: int) -> Form:
     """Σ_bound coefficient · form."""
+    if not term.bound and np.all(term.coefficient == 1):
+        return form
     mean = _sum_bound(term.coefficient * form.mean, term.bound, rank)
     if not term.bound:
         return Form(mean, term.coefficient[..., None] * form.weights)

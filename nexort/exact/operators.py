@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nexort.exact.averages import inner, slopes
-from nexort.exact.forms import ROUNDING, Array, Form, Gaussians
+from nexort.exact.forms import ROUNDING, Array, Block, Form, Gaussians, Leaves
 from nexort.exact.kets import Ket, add, bind, place_ket, scale
 from nexort.exact.terms import Linear, Term
 
@@ -22,7 +22,7 @@ from nexort.exact.terms import Linear, Term
 class Side:
     """W or Wᵀ: the families that it has been applied to, and the leaves of their hats."""
 
-    met: list[tuple[Ket, slice]] = field(default_factory=list)
+    met: list[tuple[Ket, Block]] = field(default_factory=list)
 
 
 class InitialOperator:
@@ -49,15 +49,13 @@ class InitialOperator:
 
     def _hat(self, x: Ket, side: Side, gram: Array, norms: Array) -> Ket:
         gaussians = self._gaussians
-        across = np.zeros((len(gram), gaussians.count))
-        for y, leaves in side.met:
-            sizes = np.sqrt(np.maximum(np.diagonal(gaussians.covariance)[leaves], 0))
-            across[:, leaves] = _without_rounding(self._gram(x, y), norms, sizes)
-        leaves = gaussians.add(_without_rounding((gram + gram.T) / 2, norms, norms), across)
-        side.met.append((x, leaves))
-        weights = np.zeros((len(gram), gaussians.count))
-        weights[np.arange(len(gram)), np.arange(leaves.start, leaves.stop)] = 1
-        form = Form(np.zeros((1,) * x.rank), weights.reshape(*x.shape, -1))
+        across: dict[Block, Array] = {}
+        for y, block in side.met:
+            sizes = np.sqrt(np.maximum(gaussians.variances(block), 0))
+            across[block] = _without_rounding(self._gram(x, y), norms, sizes)
+        block = gaussians.add(_without_rounding((gram + gram.T) / 2, norms, norms), across)
+        side.met.append((x, block))
+        form = Form(np.zeros((1,) * x.rank), Leaves(block, x.shape, tuple(range(x.rank)), x.rank))
         return Ket(x.shape, (Term(np.ones((1,) * x.rank), (Linear(form),)),))
 
     def _dot(self, x: Ket, other: Side, norms: Array) -> Ket:
@@ -66,16 +64,15 @@ class InitialOperator:
             return Ket(x.shape, ())
         leaves = np.concatenate([np.arange(part.start, part.stop) for _, part in other.met])
         slope = slopes(x, leaves, self._gaussians)
-        sizes = np.sqrt(np.maximum(np.diagonal(self._gaussians.covariance)[leaves], 0))
+        sizes = np.sqrt(np.maximum(np.concatenate([self._gaussians.variances(part) for _, part in other.met]), 0))
         # E ∂x/∂g is at most the norm of x over the deviation of g
         slope = _without_rounding((slope * sizes).reshape(len(norms), -1), norms, np.ones_like(sizes))
         slope = np.divide(slope, sizes, out=np.zeros_like(slope), where=sizes > 0).reshape(*x.shape, len(leaves))
         parts = [Ket(x.shape, ())]
         start = 0
         for y, part in other.met:
-            count = part.stop - part.start
-            parts.append(self._combine(x.shape, slope[..., start : start + count], y))
-            start += count
+            parts.append(self._combine(x.shape, slope[..., start : start + part.size], y))
+            start += part.size
         return add(*parts)
 
     def _combine(self, shape: tuple[int, ...], slope: Array, y: Ket) -> Ket:

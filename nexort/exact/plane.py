@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nexort.exact import series
-from nexort.exact.covariances import Covariances, Group, weights_on, wick
+from nexort.exact.covariances import Covariances, Group, wick
 from nexort.exact.forms import ROUNDING, Array, Form
 from nexort.exact.functions import arrays_in, atom_value, degree_of, kink_forms
 from nexort.exact.quadrature import Lines, NotConvergedError, integrate
@@ -34,9 +34,9 @@ class Plane:
         if len(inner) > MAX_FORMS:
             raise NotExactError(f"the functions here read {len(inner)} Gaussian forms, which are too many")
         self._inner = inner
-        arrays = [a for form in (*inner, *group.forms) for a in (form.mean, form.weights[..., 0:0].sum(-1))]
-        arrays += [a for atom in group.atoms for a in arrays_in(atom)]
-        self.shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        arrays = [a for atom in group.atoms for a in arrays_in(atom)]
+        shapes = [x.shape for x in (*inner, *group.forms, *arrays)]
+        self.shape = np.broadcast_shapes(*shapes)
         self._work = cov.work
         self._work.add(np.prod(self.shape, dtype=float) * len(inner) ** 2)
         if len(inner) > 2:
@@ -147,7 +147,7 @@ class Plane:
     def direction(self, k: int, leaves: Array) -> Array:
         """The weights of g_k on the leaves, (…, leaves)."""
         weights = np.stack(
-            [np.broadcast_to(weights_on(form, leaves), (*self.shape, len(leaves))) for form in self._inner], axis=-1
+            [np.broadcast_to(form.weights_on(leaves), (*self.shape, len(leaves))) for form in self._inner], axis=-1
         )
         scaled = weights * self._inverse[..., None, :]
         first = np.take_along_axis(scaled, self._first[..., None, None], -1)[..., 0]
