@@ -27,6 +27,8 @@ from nexort.engine import (
 )
 from nexort.graph import MatMul, Node
 
+COUNTED = 1 << 20
+"""Entries of an array whose faults are counted at once."""
 KEPT = 512
 """Compiled functions that are kept; the oldest goes first."""
 
@@ -61,7 +63,7 @@ class Program:
         return is_distinct_average(op, self.rule, self.plan.outer)
 
     def compile(self) -> Any:
-        """The compiled function (inputs, numbers, indices, permutations) → (outputs, entries not finite)."""
+        """The compiled function (inputs, numbers, indices, permutations) → (outputs, faults of what is checked)."""
         layout, segment = self.layout, self.segment
 
         def shape_of(node: Node) -> Any:
@@ -104,9 +106,9 @@ class Program:
                 step, layout.length, self.dtype, layout.count, layout.accelerator.tile_entries, self._is_distinct
             )
             values.update(sweep.run(values, next(rounds), lifted))
-        faults = [jnp.sum(~jnp.isfinite(values[node])) for node in self.segment.checked]
+        faults = [_count_faults(values[node]) for node in self.segment.checked]
         outputs = [values[node] for node in self.segment.outputs]
-        return outputs, jnp.stack(faults) if faults else jnp.zeros(0, "int64")
+        return outputs, jnp.stack(faults) if faults else jnp.zeros(0, "int32")
 
     def _node(self, node: Node, values: dict[Node, Any], lifted: Lifted) -> Any:
         """A node of order 0 or 1, or an operator, on whole arrays."""
@@ -128,6 +130,13 @@ class Program:
         out = (*range(len(node.type.shape)), row)
         value = contract(list(zip(operands, labels, strict=True)), out)
         return jnp.broadcast_to(value, self.layout.shape(node.type))
+
+
+def _count_faults(value: Any) -> Any:
+    """Entries that are not finite; of a large array 1 if its sum is not, which takes no second array of its size."""
+    if value.size <= COUNTED:
+        return jnp.sum(~jnp.isfinite(value), dtype="int32")
+    return (~jnp.isfinite(value.sum())).astype("int32")
 
 
 _compiled: dict[tuple[Any, ...], Any] = {}

@@ -241,9 +241,12 @@ def _draw_rounds(run: _Run, segment: Segment) -> list[list[Sequence[Array]]]:
 def _check(run: _Run, segment: Segment, faults: Array) -> None:
     """Raises ComputationFault for the first value that has entries which are not finite."""
     for node, count in zip(segment.checked, faults, strict=True):
-        if count:
+        value = _alive(run, node) if count else None
+        # a sum may overflow where all entries are finite
+        bad = int(count) if value is None else int(value.size - np.isfinite(value).sum())
+        if bad:
             size = prod(run.layout.shape(node.type))
-            raise nonfinite_fault(node, int(count), size, [_alive(run, x) for x in node.operands])
+            raise nonfinite_fault(node, bad, size, [_alive(run, x) for x in node.operands])
 
 
 def _alive(run: _Run, node: Node) -> Array | None:

@@ -1,8 +1,9 @@
 """From a plan to segments: runs of steps that are compiled as one function.
 
-A segment begins where a pass of the outermost loop does, and has `MOST_STEPS` steps at most.  Two passes of a training
-loop are the same but for numbers and for which arrays they read, so their segments have one *structure*, which is the
-key under which compiled functions are kept: a program of 100 steps compiles a first, a second and a last one.
+A segment begins where a pass of the outermost loop does, and has `MOST_STEPS` steps at most.  A sweep that leaves n × n
+arrays is a segment of its own, so that XLA can write them over the old ones.  Two passes of a training loop are the
+same but for numbers and for which arrays they read, so their segments have one *structure*, which is the key under
+which compiled functions are kept: a program of 100 steps compiles a first, a second and a last one.
 
 Initial values, and products with operators that are no arrays (in the limit), are steps of the host, between segments.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 from nexort.accelerated.blocks import node_indices, node_numbers, node_structure
 from nexort.accelerated.kernels import Structure
-from nexort.engine import BlockOp, Load, NodeStep, Plan, Step, bound_count
+from nexort.engine import BlockOp, Load, NodeStep, Plan, Step, SweepStep, bound_count
 from nexort.graph import (
     Data,
     Fluctuation,
@@ -141,10 +142,13 @@ def split_plan(plan: Plan, first: int, last: int, *, has_matrices: bool) -> tupl
             flush()
             parts.append(HostStep(step.node, plan.freed[k]))
             continue
-        if _pass_of(step) not in begun or len(pending) >= MOST_STEPS:
+        is_update = isinstance(step, SweepStep) and any(op.node.type.order > 1 for op in step.roots)
+        if is_update or _pass_of(step) not in begun or len(pending) >= MOST_STEPS:
             flush()
         begun.add(_pass_of(step))
         pending.append(k)
+        if is_update:
+            flush()
     flush()
     return tuple(parts)
 
