@@ -157,7 +157,8 @@ class Laboratory:
         of the limit also the kernel of the test images at start and end, as correlations."""
         sizes, images = self.sizes, self.images
         if size == "limit":
-            limit = program.limit(sizes.samples, replicates=sizes.replicates, dtype="float32")
+            # kernels at two steps are compared: both from the same samples, whose noise the difference has not
+            limit = program.limit(sizes.samples, replicates=sizes.replicates, dtype="float32", method="particles")
             for warning in limit.warnings:
                 print(warning)
             f, K = limit["f"].values, limit["K_h"].values

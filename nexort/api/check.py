@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from nexort.api.options import CheckOptions
+from nexort.api.options import CheckOptions, LimitOptions
 from nexort.engine import format_bytes
 from nexort.errors import NexortError
 from nexort.graph import Apply, Data, Graph, MatMul, Node
 from nexort.syntax import ast
 
 if TYPE_CHECKING:
+    from nexort.api.mixed import Split
     from nexort.limit import SpaceBound
 
 
@@ -63,8 +64,24 @@ class Cost:
                 yield f"    columns at most, by {title}: {', '.join(f'{name} {n}' for name, n in bounds)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LimitMethod:
+    """How `limit` will compute an output: exact, particles or mixed, with what keeps it from being exact."""
+
+    output: str
+    method: str
+    place: str = ""
+    reason: str = ""
+
+    def line(self) -> str:
+        where = f"; {self.place}: {self.reason}" if self.place else ""
+        return f"  {self.output}: {self.method}{where}"
+
+
 LARGE_SHARE = 0.25
 """Of the time: what takes more is named."""
+MOST_WORK = 1e9
+"""Of the exact method, to see what it can do, some seconds: `limit` may do more of it."""
 
 
 @final
@@ -82,6 +99,8 @@ class CheckReport:
     tensors: int
     """Values of order 2 or more in the graph, before those that need not be formed are taken apart."""
     costs: tuple[Cost, ...]
+    """Of `limit` that of what is sampled."""
+    methods: tuple[LimitMethod, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +121,9 @@ class CheckReport:
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.nodes.items())
         yield f"  {sum(self.nodes.values())} nodes: {kinds}"
         yield f"  {self.products} products with an operator, {self.tensors} values of order 2 or more"
+        if self.methods:
+            yield "limit"
+            yield from (method.line() for method in self.methods)
         if self.costs:
             yield "cost"
         for cost in self.costs:
@@ -124,9 +146,12 @@ def build_report(
     """
     if isinstance(limit, NexortError):
         random, limit_cost, warnings = set[str](), (), (f"`nexort limit` will refuse this program: {limit.message}",)
+        methods: tuple[LimitMethod, ...] = ()
     else:
         random = {output.name for output in limit.outputs if not limit.random.isdisjoint(output.nodes)}
-        limit_cost, warnings = _limit_cost(limit, options)
+        split = _split(limit, options)
+        methods = tuple(_methods(split))
+        limit_cost, warnings = _limit_cost(split.rest, options) if split.rest.outputs else ((), limit.notes)
     run_cost = () if options.width is None else (_run_cost(graph, options.width, options),)
     kinds = Counter(type(node).__name__ for node in graph.order)
     return CheckReport(
@@ -138,6 +163,7 @@ def build_report(
         products=sum(isinstance(node, Apply | MatMul) for node in graph.order),
         tensors=sum(node.type.order >= 2 and not node.type.is_operator for node in graph.order),
         costs=(*run_cost, *limit_cost),
+        methods=methods,
         warnings=warnings,
     )
 
@@ -195,6 +221,23 @@ def _statement(node: Node | None) -> str:
     if node is None or node.span is None:
         return ""
     return node.span.place + "".join(f", {name} = {value}" for name, value in node.passes)
+
+
+def _split(graph: Graph, options: CheckOptions) -> Split:
+    from nexort.api.mixed import split_limit
+
+    return split_limit(graph, LimitOptions(samples=options.samples, dtype=options.dtype), most=MOST_WORK)
+
+
+def _methods(split: Split) -> Iterator[LimitMethod]:
+    for name in split.names:
+        refusal = split.refusals.get(name)
+        yield LimitMethod(
+            output=name,
+            method=split.method(name),
+            place=refusal.span.place if refusal is not None and refusal.span is not None else "",
+            reason=refusal.message if refusal is not None else "",
+        )
 
 
 def _limit_cost(graph: Graph, options: CheckOptions) -> tuple[tuple[Cost, ...], tuple[str, ...]]:

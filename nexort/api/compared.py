@@ -186,7 +186,8 @@ class CompareResults(Results[CompareOutput]):
         samples, replicates = (
             (self.config["samples"], self.config["replicates"]) if taken is None else (taken.samples, taken.replicates)
         )
-        limit = f"{samples} samples, {count(replicates, 'replicate')}"
+        is_exact = all(output.limit.method == "exact" for output in self.outputs.values())
+        limit = "exact values" if is_exact else f"{samples} samples, {count(replicates, 'replicate')}"
         work = f"seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s{kept}"
         return f"compare: widths {sizes}; limit with {limit}; {work}"
 

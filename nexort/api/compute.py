@@ -175,7 +175,7 @@ def limit_output(
         value=np.asarray(found.value),
         stderr=np.asarray(found.stderr),
         ci95=found.ci95,
-        method=found.method,
+        methods=np.full(np.shape(found.value), found.method),
         values=found.by_replicate,
         bias=bias[0],
         bias_stderr=bias[1],

@@ -84,7 +84,7 @@ class RunOptions(_Options):
 
 @dataclass(frozen=True, kw_only=True)
 class LimitOptions(_Options):
-    """`nexort limit`: the limit n → ∞, from samples of the kets."""
+    """`nexort limit`: the limit n → ∞, exact where that is possible, from samples of the kets elsewhere."""
 
     samples: int = field(default=4096, metadata=_whole(2, "samples of each ket"))
     replicates: int = field(default=8, metadata=_whole(1, "independent repetitions, for the standard error"))
@@ -100,7 +100,8 @@ class LimitOptions(_Options):
         metadata={"is_bytes": True, "help": "with --tol: the best answer within this memory, such as 2GB"},
     )
     method: Method = field(
-        default="auto", metadata=_choice(Method, "exact: no samples, where integrals allow; auto: particles")
+        default="auto",
+        metadata=_choice(Method, "exact: no samples, or refused; particles: samples; auto: exact where possible"),
     )
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)

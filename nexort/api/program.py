@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nexort import elaborate, passes, syntax
 from nexort.api.check import CheckReport, build_report
-from nexort.api.compute import Interrupted, Progress, Trial, compute_limit, compute_run
+from nexort.api.compute import Interrupted, Progress, Trial, compute_run
 from nexort.api.files import read_source
 from nexort.api.options import (
     RESULTS_FOLDER,
@@ -208,11 +208,10 @@ class Program:
             from nexort.api.exact import compute_limit_exactly
 
             return compute_limit_exactly(graph, config, self.name, progress)
-        if options.tol is not None:
-            from nexort.api.tolerance import compute_limit_to_tolerance
+        from nexort.api.mixed import compute_limit_mixed, compute_limit_sampled
 
-            return compute_limit_to_tolerance(graph, options, options.tol, config, self.name, progress, announce)
-        return compute_limit(graph, options, config, self.name, progress)
+        compute = compute_limit_mixed if options.method == "auto" else compute_limit_sampled
+        return compute(graph, options, config, self.name, progress, announce)
 
     def compare_with(
         self, options: CompareOptions, results: str | None = RESULTS_FOLDER, progress: Progress | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexort.api.files import write_npz
-from nexort.api.table import Column, TableColumn, text_table
+from nexort.api.table import Column, NameColumn, TableColumn, common_name, text_table
 from nexort.errors import suggest
 
 Array = NDArray[np.float64]
@@ -69,14 +69,15 @@ class RunOutput:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LimitOutput:
-    """One output of `limit`, with its error from the spread between replicates: NaN with one, 0 if it is exact."""
+    """One output of `limit`, with its error from the spread between replicates: NaN with one, 0 where it is exact."""
 
     value: Array
     stderr: Array
     """Standard error of `value`."""
     ci95: Array
     """The ends of the 95 % interval by Student's t, shape (2, …)."""
-    method: str
+    methods: NDArray[np.str_]
+    """How each element was computed: exact, particles, or mixed, from samples that read exact scalars."""
     values: Array
     """What each replicate gave, shape (replicates, …)."""
     bias: Array | None = None
@@ -84,12 +85,17 @@ class LimitOutput:
     bias_stderr: Array | None = None
 
     @property
+    def method(self) -> str:
+        """That of all elements, mixed where they differ."""
+        return common_name(self.methods)
+
+    @property
     def replicates(self) -> int:
         return len(self.values)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON layout; an error that is not known is None."""
-        is_error_known = self.replicates > 1 or self.method == "exact"
+        is_error_known = self.replicates > 1 or bool(np.any(self.methods == "exact"))
         return {
             "value": plain(self.value),
             "stderr": plain(self.stderr) if is_error_known else None,
@@ -98,9 +104,10 @@ class LimitOutput:
             **_plain_bias(self),
         }
 
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[TableColumn, ...]:
         reach = Column("95 % ±", self.ci95[1] - self.value)
-        return (Column("limit", self.value, self.stderr), reach, *_bias_columns(self))
+        method = NameColumn("method", self.methods)
+        return (Column("limit", self.value, self.stderr), reach, *_bias_columns(self), method)
 
 
 @final
@@ -143,8 +150,9 @@ class RandomLimitOutput:
             **_plain_bias(self),
         }
 
-    def columns(self) -> tuple[Column, ...]:
-        return (Column("mean", self.mean, self.stderr), Column("std", self.std), *_bias_columns(self))
+    def columns(self) -> tuple[TableColumn, ...]:
+        method = NameColumn("method", np.full(self.mean.shape, self.method))
+        return (Column("mean", self.mean, self.stderr), Column("std", self.std), *_bias_columns(self), method)
 
 
 def _plain_bias(output: LimitOutput | RandomLimitOutput) -> dict[str, Any]:
@@ -290,6 +298,11 @@ class LimitResults(Results[LimitOutput | RandomLimitOutput]):
     mode: ClassVar[str] = "limit"
     repeat: ClassVar[str] = "replicate"
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing was sampled."""
+        return all(output.method == "exact" for output in self.outputs.values())
+
     def arrays(self) -> dict[str, Array]:
         """NAME and NAME_stderr, each of the output's shape.
 
@@ -312,16 +325,24 @@ class LimitResults(Results[LimitOutput | RandomLimitOutput]):
         return "\n".join([*tables, self.summary()])
 
     def summary(self) -> str:
-        if self.config["method"] == "exact":
+        if self.is_exact:
             return f"limit by the exact method: {self.seconds:.2f} s"
         replicates = max((output.replicates for output in self.outputs.values()), default=0)
         draws = [output.draws for output in self.outputs.values() if isinstance(output, RandomLimitOutput)]
         samples = self.config["samples"] if self.tolerance is None else self.tolerance.samples
         sizes = [f"{samples} samples", count(replicates, self.repeat)]
         sizes += [f"{count(max(draws), 'draw')} each"] if draws else []
-        methods = " and ".join(sorted({output.method for output in self.outputs.values()}))
+        methods = _enumerated(sorted({str(name) for output in self.outputs.values() for name in _methods(output)}))
         work = f"seed {self.config['seed']}, {self.config['dtype']}, {self.seconds:.2f} s"
         return f"limit by {methods}: {', '.join(sizes)}, {work}"
+
+
+def _methods(output: LimitOutput | RandomLimitOutput) -> NDArray[np.str_]:
+    return np.ravel(output.method if isinstance(output, RandomLimitOutput) else output.methods)
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 2 else names)
 
 
 def count(number: int, noun: str) -> str:

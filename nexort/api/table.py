@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,27 @@ class Column:
         if self.errors is None:
             return format_number(value)
         return format_estimate(value, root_mean_square(self.errors, index))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NameColumn:
+    """A name for each element of an output."""
+
+    title: str
+    names: NDArray[np.str_]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.names.shape
+
+    def cell(self, index: Index) -> str:
+        return common_name(self.names[index])
+
+
+def common_name(names: Any) -> str:
+    """The name that all share, or `mixed`."""
+    found = {str(name) for name in np.ravel(names)}
+    return found.pop() if len(found) == 1 else "mixed"
 
 
 def text_table(outputs: Mapping[str, Sequence[TableColumn]], *, has_totals: bool = False) -> str:

@@ -1,6 +1,6 @@
 """The limit n → ∞ of a program: the Master Theorem (TP4b Theorem 2.6.10) on sampled kets."""
 
-from nexort.limit.backend import LimitRun
+from nexort.limit.backend import LimitRun, lower_to_kets
 from nexort.limit.estimate import LimitEstimate, SideBound, SpaceBound
 from nexort.limit.stats import Estimate, RandomEstimate, estimate_limit, estimate_random_limit
 from nexort.limit.width import check_width_limits
@@ -15,4 +15,5 @@ __all__ = [
     "check_width_limits",
     "estimate_limit",
     "estimate_random_limit",
+    "lower_to_kets",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from nexort.limit.estimate import estimate_limit_run
 from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
-from nexort.limit.parity import find_parity, without_zeros
+from nexort.limit.parity import KetParity, find_parity, without_zeros
 from nexort.limit.spaces import describe
 from nexort.limit.width import check_width_limits
 from nexort.passes import lower_for_limit, outer_sums, simplify
@@ -38,11 +38,11 @@ class LimitRun:
     def __init__(
         self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64", replicates: int = 1
     ) -> None:
-        if not graph.is_lowered:
-            check_width_limits(graph)
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
-        lowered = self._without_zeros(lower_for_limit(graph))
+        lowered, warnings = lower_to_kets(graph)
+        for message in warnings:
+            self._warn(message)
         self.seed = seed
         self.dtype = np.dtype(dtype)
         self._lowered = lowered
@@ -151,19 +151,31 @@ class LimitRun:
         rule = ket_average_rule(self.samples)
         return build_plan(graph, length=self.samples, outer_sums=outer_sums(graph), rule=rule, varying=graph.random)
 
-    def _without_zeros(self, lowered: Graph) -> Graph:
-        """The graph with 0 for what is 0 by symmetry."""
-        parity = find_parity(lowered)
-        for node in parity.jumps:
-            self._warn(
-                f"{describe(Place(node.span, node.passes))}: a value that is 0 by symmetry meets a jump or a pole; "
-                f"the value at 0 is used, which networks of finite width need not tend to"
-            )
-        return simplify(without_zeros(lowered, parity)) if parity.zeros else lowered
-
     def _warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
+
+
+def lower_to_kets(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
+    """The graph as its limit is computed, with 0 for what is 0 by symmetry, and what the user should know of that.
+
+    Raises WidthFault as `check_width_limits`.
+    """
+    if not graph.is_lowered:
+        check_width_limits(graph)
+    lowered = lower_for_limit(graph)
+    parity = find_parity(lowered)
+    if parity.zeros:
+        lowered = replace(simplify(without_zeros(lowered, parity)), notes=graph.notes, is_lowered=True)
+    return lowered, tuple(dict.fromkeys(_jump_warnings(parity)))
+
+
+def _jump_warnings(parity: KetParity) -> Iterator[str]:
+    for node in parity.jumps:
+        yield (
+            f"{describe(Place(node.span, node.passes))}: a value that is 0 by symmetry meets a jump or a pole; "
+            f"the value at 0 is used, which networks of finite width need not tend to"
+        )
 
 
 @dataclass(frozen=True, slots=True)

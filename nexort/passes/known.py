@@ -1,7 +1,7 @@
 """Scalars whose values are known take the place of what would compute them.
 
-Accepts a lowered graph and values of some of its scalars.  Promises the same outputs: those that are known as data, and
-in the others known scalars as data wherever that cannot cost accuracy.
+Accepts a lowered graph and values of some of its scalars.  Promises the outputs that are not known in all their
+elements, with those that are as data, and known scalars inside as data wherever that cannot cost accuracy.
 
 A sampled output f(s, t), s a known scalar and t other averages over the same samples, has the variance
 
@@ -23,12 +23,12 @@ import numpy as np
 from nexort.graph import Data, Graph, InitialMatrix, InitialVector, Node, Number, WidthNumber, build_graph
 
 Array = np.ndarray
-NAME = "exact"
-"""Of the data that stand for known scalars."""
+NAME = "exact value"
+"""Of the data that stand for known scalars: no name in a program has a space."""
 
 
 def with_known_values(graph: Graph, values: Mapping[Node, Array]) -> Graph:
-    """The graph without what the known scalars make superfluous."""
+    """The graph of what is left to compute."""
     results = {node for node in graph.results if node in values}
     chosen = {*results, *_separable(graph, values)}
     data = {node: _data(node, values[node]) for node in chosen if not isinstance(node, Number | Data)}
@@ -36,7 +36,11 @@ def with_known_values(graph: Graph, values: Mapping[Node, Array]) -> Graph:
     new: dict[Node, Node] = {}
     for node in graph.order:
         new[node] = inner.get(node) or node.with_operands(new[operand] for operand in node.operands)
-    outputs = (replace(out, nodes=tuple(data.get(node, new[node]) for node in out.nodes)) for out in graph.outputs)
+    outputs = (
+        replace(out, nodes=tuple(data.get(node, new[node]) for node in out.nodes))
+        for out in graph.outputs
+        if any(node not in values for node in out.nodes)
+    )
     return replace(build_graph(outputs, graph.notes), is_lowered=graph.is_lowered)
 
 

@@ -49,7 +49,7 @@ def test_a_matrix_and_its_transpose_are_adjoint(text: str) -> None:
         f"output <{p} | W @ {q}> as left{k}\noutput <W' @ {p} | {q}> as right{k}\n" for k, (p, q) in enumerate(pairs)
     )
     program = nexort.compile(text + outputs)
-    run, limit = program.run(40, trials=2), program.limit(samples=600, replicates=2)
+    run, limit = program.run(40, trials=2), program.limit(samples=600, replicates=2, method="particles")
     for k, pair in enumerate(pairs):
         for left, right in ((run[f"left{k}"], run[f"right{k}"]), (limit[f"left{k}"], limit[f"right{k}"])):
             np.testing.assert_allclose(left.values, right.values, rtol=1e-10, atol=1e-10, err_msg=str(pair))

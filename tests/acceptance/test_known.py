@@ -49,7 +49,7 @@ def as_params() -> list[object]:
 @pytest.mark.parametrize("known", as_params())
 def test_sampled_kernels(known: Known) -> None:
     """At default settings."""
-    results = nexort.compile(known.text, data=known.data).limit()
+    results = nexort.compile(known.text, data=known.data).limit(method="particles")
     assert beyond(results, known) == []
 
 
@@ -58,15 +58,15 @@ def test_sampled_kernels_of_more_replicates(known: Known) -> None:
     """With small errors at default settings, and no bias that 64 replicates see."""
     assert np.linalg.norm(INPUTS, axis=1).min() <= 0.5 and np.linalg.norm(INPUTS, axis=1).max() >= 1.95
     program = nexort.compile(known.text, data=known.data)
-    results = program.limit()
+    results = program.limit(method="particles")
     for name, limit in known.limits.items():
         assert np.all(results[name].stderr < 0.02 * np.maximum(1, np.abs(limit)))
-    assert beyond(program.limit(replicates=64, seed=1), known) == []
+    assert beyond(program.limit(method="particles", replicates=64, seed=1), known) == []
 
 
 @pytest.mark.parametrize("known", TRAINING, ids=str)
 def test_linear_training_is_exact(known: Known) -> None:
-    results = nexort.compile(known.text).limit()
+    results = nexort.compile(known.text).limit(method="particles")
     for name, limit in known.limits.items():
         np.testing.assert_allclose(results[name].value, limit, atol=1e-9)
         assert results[name].stderr.max() < 1e-9

@@ -15,7 +15,7 @@ from nexort.errors import UsageFault
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 WIDTHS = (32, 64, 128, 256)
-QUICK = {"samples": 256, "replicates": 4, "results": None}
+QUICK = {"samples": 256, "replicates": 4, "results": None, "method": "particles"}
 
 BIASED = "vector x\ns = avg(x)\noutput s^2 + 2 as q\n"
 """The mean is 2 + 1/n at every n, the limit 2."""
@@ -129,12 +129,14 @@ def test_the_runs_are_those_of_run_and_the_limit_that_of_limit():
     program = nexort.compile(BIASED)
     output = program.compare([8], trials=3, seed=4, init="uniform", **QUICK)["q"]
     np.testing.assert_array_equal(output.runs[8].values, program.run(8, trials=3, seed=4, init="uniform")["q"].values)
-    limit = program.limit(QUICK["samples"], replicates=QUICK["replicates"], seed=4)["q"]
+    limit = program.limit(QUICK["samples"], replicates=QUICK["replicates"], seed=4, method="particles")["q"]
     np.testing.assert_array_equal(output.limit.values, limit.values)
 
 
 def test_one_trial_and_one_replicate():
-    results = nexort.compile(BIASED).compare([8, 16], trials=1, samples=16, replicates=1, results=None)
+    results = nexort.compile(BIASED).compare(
+        [8, 16], trials=1, samples=16, replicates=1, results=None, method="particles"
+    )
     assert len(results.warnings) == 2
     json.loads(results.to_json())
     assert "± ? (?)" in results.table()

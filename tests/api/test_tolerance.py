@@ -87,7 +87,7 @@ def test_halves_share_the_noise_of_their_replicate(samples: int) -> None:
 
 
 def test_estimated_bias_is_the_bias(cosine) -> None:
-    found = cosine.limit(samples=64, replicates=2000, tol=1e9)["s"]
+    found = cosine.limit(method="particles", samples=64, replicates=2000, tol=1e9)["s"]
     assert found.bias_stderr < 0.05 / 128
     assert found.stderr < 0.05 / 128
     assert found.value == pytest.approx(1 / 128, abs=float(4 * found.stderr))
@@ -108,31 +108,31 @@ def test_estimated_bias_is_the_bias(cosine) -> None:
 )
 def test_known_answers(name: str, tol: float, truth) -> None:
     program = nexort.load(str(PROGRAMS / f"{name}.nx"))
-    found = program.limit(samples=128, tol=tol)
+    found = program.limit(method="particles", samples=128, tol=tol)
     assert_reached(found, tol)
     (output,) = found.outputs.values()
     assert np.all(np.abs(output.value - truth) < 4 * output.stderr + tol / 3)
-    assert not np.all(program.limit(samples=128)[next(iter(found))].stderr < tol)
+    assert not np.all(program.limit(method="particles", samples=128)[next(iter(found))].stderr < tol)
     # the same numbers come again, and from the samples and replicates that were reached
-    (again,) = program.limit(samples=128, tol=tol).outputs.values()
+    (again,) = program.limit(method="particles", samples=128, tol=tol).outputs.values()
     np.testing.assert_array_equal(again.values, output.values)
     report = found.tolerance
-    (plain,) = program.limit(samples=report.samples, replicates=report.replicates).outputs.values()
+    (plain,) = program.limit(method="particles", samples=report.samples, replicates=report.replicates).outputs.values()
     np.testing.assert_allclose(plain.values, output.values, atol=1e-10)
     assert f"{report.samples} samples, {report.replicates} replicates" in found.summary()
 
 
 def test_a_bias_raises_the_samples(cosine) -> None:
     """At 32 samples the error is small enough at once, of a number that is wrong by 1/64."""
-    found = cosine.limit(samples=32, tol=0.01)
+    found = cosine.limit(method="particles", samples=32, tol=0.01)
     assert_reached(found, 0.01)
     assert found.tolerance.samples >= 128
     assert abs(found["s"].value) < 4 * found["s"].stderr + 0.01 / 3
-    assert cosine.limit(samples=32)["s"].stderr < 0.01
+    assert cosine.limit(method="particles", samples=32)["s"].stderr < 0.01
 
 
 def test_exact_programs_need_no_more_than_the_first_replicates() -> None:
-    found = nexort.compile(LINEAR).limit(samples=2, replicates=1, tol=1e-9)
+    found = nexort.compile(LINEAR).limit(method="particles", samples=2, replicates=1, tol=1e-9)
     assert_reached(found, 1e-9)
     assert (found.tolerance.samples, found.tolerance.replicates, found.tolerance.predicted) == (8, 4, None)
 
@@ -140,7 +140,7 @@ def test_exact_programs_need_no_more_than_the_first_replicates() -> None:
 def test_half_of_the_samples_may_be_too_few() -> None:
     """40 arguments fit 64 samples and not 32: the bias is first known at twice the samples."""
     text = "vector x[40]\nmatrix W\noutput avg(tanh(W @ x[a])^2) as s[a]"
-    found = nexort.compile(text).limit(samples=64, tol=0.02)
+    found = nexort.compile(text).limit(method="particles", samples=64, tol=0.02)
     assert_reached(found, 0.02)
     assert found.tolerance.samples >= 128
 
@@ -150,7 +150,7 @@ def test_half_of_the_samples_may_be_too_few() -> None:
 
 def test_time(cosine) -> None:
     told: list[str] = []
-    options = nexort.api.LimitOptions(samples=64, tol=1e-7, max_seconds=0.8)
+    options = nexort.api.LimitOptions(samples=64, tol=1e-7, max_seconds=0.8, method="particles")
     found = cosine.limit_with(options, announce=told.append)
     assert 0.7 < found.seconds < 10
     assert found.unreached == ("s",)
@@ -168,23 +168,23 @@ def test_time(cosine) -> None:
 
 def test_no_time_at_all(cosine) -> None:
     with pytest.raises(ComputationFault, match="no replicate of 64 samples was finished within --max-seconds 1e-09"):
-        cosine.limit(samples=64, tol=0.1, max_seconds=1e-9)
+        cosine.limit(method="particles", samples=64, tol=0.1, max_seconds=1e-9)
 
 
 def test_memory_stops_the_samples_and_not_the_replicates(cosine) -> None:
     tol, limit = 0.01, LimitRun(cosine.limit_graph, samples=32).bytes + 1
-    found = cosine.limit(samples=32, tol=tol, max_memory=limit)
+    found = cosine.limit(method="particles", samples=32, tol=tol, max_memory=limit)
     assert (found.unreached, found.tolerance.samples) == (("s",), 32)
     assert found["s"].stderr < tol
     assert abs(found["s"].bias) > tol / 3
     assert found.warnings[0].startswith("stopped by --max-memory")
     with pytest.raises(ComputationFault, match=r"with 32 samples this program needs .*, beyond --max-memory 10 bytes"):
-        cosine.limit(samples=32, tol=tol, max_memory="10 B")
+        cosine.limit(method="particles", samples=32, tol=tol, max_memory="10 B")
 
 
 def test_draws_stay_and_what_they_allow_is_said() -> None:
     program = nexort.compile(RANDOM)
-    found = program.limit(samples=64, tol=0.02, draws=20)
+    found = program.limit(method="particles", samples=64, tol=0.02, draws=20)
     assert found.unreached == ("f",)
     k = found["k"]
     assert k.stderr < 0.02
@@ -192,9 +192,9 @@ def test_draws_stay_and_what_they_allow_is_said() -> None:
     floor = 0.5 * np.std(found["f"].values.mean(axis=0) / 0.5, ddof=1) / sqrt(20)
     draws = int(found.warnings[1].split("--draws ")[1].split()[0])
     assert draws == pytest.approx(1.05 * 20 * (floor / 0.02) ** 2, rel=0.05)
-    assert_reached(program.limit(samples=64, tol=1, draws=20), 1)
+    assert_reached(program.limit(method="particles", samples=64, tol=1, draws=20), 1)
     with pytest.raises(UsageFault, match="one draw has no standard error, and f is random"):
-        program.limit(samples=64, tol=0.1, draws=1)
+        program.limit(method="particles", samples=64, tol=0.1, draws=1)
 
 
 # Ctrl-C
@@ -212,7 +212,7 @@ def interrupted(program, at: int, when: int, **options):
             raise KeyboardInterrupt
 
     with pytest.raises(nexort.Interrupted) as caught:
-        program.limit(progress=progress, **options)
+        program.limit(progress=progress, method="particles", **options)
     return caught.value.results
 
 
@@ -238,7 +238,7 @@ def test_interrupt_in_larger_samples_keeps_the_last_whole_stage(cosine) -> None:
 def test_command_line(capsys, tmp_path) -> None:
     path = tmp_path / "p.nx"
     path.write_text(COSINE)
-    flags = ["limit", str(path), "--samples", "64"]
+    flags = ["limit", str(path), "--samples", "64", "--method", "particles"]
     assert main([*flags, "--tol", "0.1", "--max-seconds", "60", "--max-memory", "1.5GiB", "--json"]) == 0
     layout = json.loads(capsys.readouterr().out)
     assert (layout["config"]["tol"], layout["config"]["max_memory"]) == (0.1, 3 << 29)
@@ -290,6 +290,7 @@ def test_compare_takes_its_limit_to_the_tolerance(cosine) -> None:
         trials=3,
         samples=32,
         tol=0.05,
+        method="particles",
         results=None,
         progress=lambda k, count, fraction: shown.append((k + fraction) / count),
     )

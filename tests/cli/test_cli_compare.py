@@ -12,7 +12,7 @@ import pytest
 
 from cli.test_cli_interrupt import interrupt_after
 
-FLAGS = ("--widths", "8,16,32", "--trials", 4, "--samples", 64, "--replicates", 3)
+FLAGS = ("--widths", "8,16,32", "--trials", 4, "--samples", 64, "--replicates", 3, "--method", "particles")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,10 @@ def interrupt_after(spawn, pattern: str, *arguments: object) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("command", "noun", "flags"),
-    [("run", "trial", ("--width", 200, "--trials", MANY)), ("limit", "replicate", ("--replicates", MANY))],
+    [
+        ("run", "trial", ("--width", 200, "--trials", MANY)),
+        ("limit", "replicate", ("--replicates", MANY, "--method", "particles")),
+    ],
 )
 def test_finished_repetitions_are_kept(spawn, transpose, tmp_path: Path, command, noun, flags):
     out = tmp_path / "out.npz"

@@ -26,6 +26,7 @@ def test_draws(nexort, random, tmp_path) -> None:
         assert saved["f_draws"].shape == (2, 5)
     assert "5 draws each" in nexort(*arguments).out
     assert "s of it again for each draw" in nexort("check", random).out
+    assert "  one: exact" in nexort("check", random).out.splitlines()
 
 
 def test_given(nexort, random, tmp_path) -> None:

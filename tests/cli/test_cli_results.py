@@ -12,7 +12,7 @@ import pytest
 import nexort as package
 
 RUN = ("--width", 24, "--trials", 3)
-LIMIT = ("--samples", 64, "--replicates", 3)
+LIMIT = ("--samples", 64, "--replicates", 3, "--method", "particles")
 ROOT_2_PI = np.sqrt(2 / np.pi)
 
 
@@ -51,7 +51,7 @@ def test_run_json(nexort, family):
 def test_limit_json(nexort, transpose):
     found = read_json(nexort("limit", transpose, *LIMIT, "--json", "--seed", 5))
     assert found["mode"] == "limit"
-    config = {"samples": 64, "replicates": 3, "seed": 5, "tol": None, "method": "auto", "dtype": "float64"}
+    config = {"samples": 64, "replicates": 3, "seed": 5, "tol": None, "method": "particles", "dtype": "float64"}
     assert config.items() <= found["config"].items()
     output = found["outputs"]["s"]
     assert list(output) == ["value", "stderr", "ci95", "method"]
@@ -68,13 +68,14 @@ def test_one_repetition_has_no_error(nexort, transpose, tmp_path):
     found = read_json(nexort("run", transpose, "--width", 24, "--trials", 1, "--json", "--out", run))
     assert found["outputs"]["s"]["std"] is found["outputs"]["s"]["stderr"] is None
     assert found["warnings"] == ["one trial has no standard error: use --trials 2 or more"]
-    outcome = nexort("limit", transpose, "--samples", 64, "--replicates", 1, "--json", "--out", limit)
+    one = ("--samples", 64, "--replicates", 1, "--method", "particles")
+    outcome = nexort("limit", transpose, *one, "--json", "--out", limit)
     found = read_json(outcome)
     assert found["outputs"]["s"]["ci95"] is found["outputs"]["s"]["stderr"] is None
     assert "warning: one replicate has no standard error" in outcome.err
     with np.load(limit) as arrays:
         assert np.isnan(arrays["s_stderr"])
-    table = nexort("limit", transpose, "--samples", 64, "--replicates", 1)
+    table = nexort("limit", transpose, *one)
     assert " ± ?" in table.out.splitlines()[1]
 
 
@@ -102,7 +103,7 @@ def test_tables(nexort, family, transpose):
     outcome = nexort("limit", transpose, *LIMIT)
     assert (outcome.status, outcome.err) == (0, "")
     titles, row, footer = outcome.out.splitlines()
-    assert titles.split() == ["output", "limit", "95", "%", "±"]
+    assert titles.split() == ["output", "limit", "95", "%", "±", "method"]
     assert row.startswith("s ")
     assert footer.startswith("limit by particles: 64 samples, 3 replicates, seed 0, float64, ")
     outcome = nexort("run", family, *RUN)
@@ -156,10 +157,11 @@ def test_check(nexort, family):
     ):
         assert line in outcome.out.splitlines()
     assert "  run --width 24: " in outcome.out
-    assert "  limit --samples 4096: " in outcome.out
+    assert "  K: exact" in outcome.out.splitlines()
     report = json.loads(nexort("check", family, "--json").out)
     assert report["outputs"] == [{"name": "K", "shape": [3, 2, 2], "source": "family of scalars"}]
-    assert report["costs"][0]["mode"] == "limit"
+    assert report["methods"] == [{"output": "K", "method": "exact", "place": "", "reason": ""}]
+    assert report["costs"] == []
 
 
 def test_lower(nexort, transpose):

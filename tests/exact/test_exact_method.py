@@ -36,10 +36,6 @@ def test_samples_and_seed_do_not_matter() -> None:
     assert all(first[name].value == second[name].value for name in first)
 
 
-def test_auto_is_sampled() -> None:
-    assert nexort.compile(TEXT).limit(64, replicates=2)["norm"].method == "particles"
-
-
 def test_numbers_in_the_width() -> None:
     """Limits of numbers in n are taken, and what has none is refused as it is with samples."""
     assert nexort.compile("vector x\noutput avg((x + 1 / n)^2) as m").limit(method="exact")["m"].value == 1

@@ -17,7 +17,7 @@ h = A[0] @ w
 output <g[0] | h>
 """
     # linear: <A w|A w> − 0.3 <A w|A w>
-    value = nexort.compile(text).limit(samples=64, replicates=2)["output1"].value
+    value = nexort.compile(text).limit(samples=64, replicates=2, method="particles")["output1"].value
     np.testing.assert_allclose(value, 0.7, atol=1e-9)
 
 
