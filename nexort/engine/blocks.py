@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from typing import TypeAlias
 
@@ -138,6 +140,8 @@ def operand_axes(node: Node) -> tuple[Axes, ...]:
 def read_block(array: Array, node: Node, coords: Coords, frame: Frame) -> Array:
     """The block of a stored array: a view, or a copy where a permutation is read or the type changes."""
     statics = len(node.type.shape)
+    if _is_plain(coords):
+        return array[(..., *(frame.ranges[coord.grid] for coord in coords))]
     if len(grids_of(coords)) < len(coords) and any(coord.permutation for coord in coords):
         return _read_points(array, statics, coords, frame)
     for axis, coord in enumerate(coords):
@@ -150,6 +154,13 @@ def read_block(array: Array, node: Node, coords: Coords, frame: Frame) -> Array:
     labels = (*range(statics), *(WIDTH + coord.grid for coord in coords))
     out = labels_of(range(statics), coords)
     return array if labels == out else spread(array, labels, out)
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(coords: Coords) -> bool:
+    """Whether a block is a slice: no permutations, grid axes in increasing order."""
+    grids = [coord.grid for coord in coords]
+    return all(not coord.permutation for coord in coords) and all(a < b for a, b in pairwise(grids))
 
 
 def _read_points(array: Array, statics: int, coords: Coords, frame: Frame) -> Array:

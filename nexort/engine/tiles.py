@@ -75,7 +75,8 @@ def run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
     last = _find_checked(run, step)
     sweep = _make_sweep(run, step.program, frozenset(node for node in last if not bound_count(node)))
     extents = tile_extents(step.program, length)
-    rows = chunk_rows(length, extents[0])
+    # only sums that all chunks add to ask for larger ones
+    rows = chunk_rows(length, extents[0]) if targets.shared else extents[0]
     chunks = [slice(start, min(start + rows, length)) for start in range(0, length, rows)]
     run.workers.for_each(lambda k: _run_chunk(sweep, targets, extents, chunks[k], k), len(chunks))
     for op in step.roots:

@@ -127,7 +127,7 @@ class Fusion:
             if instruction.output in needed:
                 kept.append(instruction)
                 needed.update(operand.index for operand in instruction.inputs if isinstance(operand, Register))
-        kept.reverse()
+        kept = self._results_first(kept[::-1], results)
         names = {k: Register(k) for k in range(self.arity)}
         names.update((instruction.output, Register(self.arity + k)) for k, instruction in enumerate(kept))
 
@@ -139,6 +139,17 @@ class Fusion:
             for instruction in kept
         )
         return RegisterProgram(arity=self.arity, instructions=instructions, results=tuple(map(renamed, results)))
+
+    def _results_first(self, instructions: Sequence[Instruction], results: Sequence[Operand]) -> list[Instruction]:
+        """Results that nothing else reads right after what they read: then the place of that is free sooner."""
+        made = {operand.index for operand in results if isinstance(operand, Register)}
+        read = {x.index for instruction in instructions for x in instruction.inputs if isinstance(x, Register)}
+        place = {instruction.output: float(k) for k, instruction in enumerate(instructions)}
+        for instruction in instructions:
+            if instruction.output in made - read:
+                inputs = [place.get(x.index, -1.0) for x in instruction.inputs if isinstance(x, Register)]
+                place[instruction.output] = max(inputs, default=-1.0) + 0.5
+        return sorted(instructions, key=lambda instruction: place[instruction.output])
 
 
 def _is_near(factor: float) -> bool:

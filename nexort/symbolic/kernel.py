@@ -108,7 +108,7 @@ class Kernel:
         The arrays numbered in `spare`, of that shape and dtype, may be overwritten.  Where there are several results,
         none is an argument itself.
         """
-        values = [float(array) if np.ndim(array) == 0 else array for array in arrays]
+        values = [array if isinstance(array, np.ndarray) and array.ndim else float(array) for array in arrays]
         registers = self._registers(values)
         plan = self._plan(values, outs, spare)
         with np.errstate(all="ignore"):
