@@ -29,13 +29,11 @@ NAME = "exact value"
 
 def with_known_values(graph: Graph, values: Mapping[Node, Array]) -> Graph:
     """The graph of what is left to compute."""
-    results = {node for node in graph.results if node in values}
-    chosen = {*results, *_separable(graph, values)}
-    data = {node: _data(node, values[node]) for node in chosen if not isinstance(node, Number | Data)}
-    inner = {node: data[node] for node in chosen - results if node in data}
+    inside = _separable(graph, values)
+    data = {node: _data(node, values[node]) for node in {*graph.results, *inside} if node in values}
     new: dict[Node, Node] = {}
     for node in graph.order:
-        new[node] = inner.get(node) or node.with_operands(new[operand] for operand in node.operands)
+        new[node] = data[node] if node in inside else node.with_operands(new[operand] for operand in node.operands)
     outputs = (
         replace(out, nodes=tuple(data.get(node, new[node]) for node in out.nodes))
         for out in graph.outputs

@@ -45,15 +45,21 @@ def gradient_descent(theta: np.ndarray, start: np.ndarray = 0 * Y) -> np.ndarray
     return np.array(f)
 
 
+def in_kernel_regime(activation: str, depth: int) -> nexort.Program:
+    return mlp(activation, depth, "optimizer = sgd()", f"rate = {RATE}", f"steps = {STEPS}", "parametrization = ntp")
+
+
 def trained(activation: str, depth: int, samples: int, replicates: int) -> nexort.LimitResults:
-    program = mlp(activation, depth, "optimizer = sgd()", f"rate = {RATE}", f"steps = {STEPS}", "parametrization = ntp")
-    return program.limit(samples, replicates=replicates)
+    return in_kernel_regime(activation, depth).limit(samples, replicates=replicates, method="particles")
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradient_descent_is_that_of_the_tangent_kernel(activation: str) -> None:
     expected = gradient_descent(tangent_kernel(ACTIVATIONS[activation], 2))
     assert_is(trained(activation, 2, 2048, 32), expected, largest=0.004)
+    f = in_kernel_regime(activation, 2).limit()["f"]
+    assert f.method == "exact"
+    np.testing.assert_allclose(f.value, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.long
@@ -73,7 +79,7 @@ def sign_descent(activation: str, depth: int, replicates: int) -> None:
     fields = ("optimizer = signsgd(eps=0)", "rate = 0.1", f"steps = {STEPS}", "parametrization = ntp")
     one = "data one[4, 4] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]"
     program = mlp(activation, depth, *fields, "weights[t, a] = one[t, a]", head=one)
-    assert_is(program.limit(2048, replicates=replicates), np.array(f), largest=0.002)
+    assert_is(program.limit(2048, replicates=replicates, method="particles"), np.array(f), largest=0.002)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -132,7 +138,7 @@ def test_a_shared_matrix_sums_its_uses_before_the_sign() -> None:
     value, error = shared_matrix()
     assert abs(value + 0.2184) < 5 * error + 1e-4 and error < 2e-4
     program = nexort.compile(SHARED)
-    f = program.limit(4096, replicates=16)["f"]
+    f = program.limit(4096, replicates=16, method="particles")["f"]
     assert f.stderr[1, 0] < 0.002
     assert abs(f.value[1, 0] - value) < DEVIATIONS * np.hypot(f.stderr[1, 0], error)
     network = program.run(512, trials=6)["f"]
@@ -143,7 +149,7 @@ def last_step(parametrization: str, factor: float) -> np.ndarray:
     """f_3 − f_2 with the rate of the third step multiplied by a factor."""
     rate = f"rate = 0.3 + {0.3 * (factor - 1)} * t * (t - 1) / 2"
     fields = ("optimizer = adam(beta2=0.99, eps=0.1)", rate, "steps = 3", f"parametrization = {parametrization}")
-    f = mlp("tanh", 2, *fields).limit(256, replicates=2)["f"].value
+    f = mlp("tanh", 2, *fields).limit(256, replicates=2, method="particles")["f"].value
     return f[3] - f[2]
 
 

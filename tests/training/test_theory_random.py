@@ -37,7 +37,7 @@ def test_untrained_outputs_are_the_decayed_process(decay: float, is_centred: boo
     """φ_t, or φ_t − φ_0 with centring, which without decay is 0."""
     steps, draws, replicates = 2, 64, 8
     program = network(f"decay = {decay}", f"center = {str(is_centred).lower()}", "per u, W1, v: rate = 0", steps=steps)
-    limit = program.limit(512, replicates=replicates, draws=draws)["f"]
+    limit = program.limit(512, replicates=replicates, draws=draws, method="particles")["f"]
     K = decayed_covariance(steps, decay)
     M = len(XI)
     if is_centred:
@@ -72,7 +72,9 @@ def assert_same_law(limit: nexort.LimitResults, run: nexort.RunResults, allowanc
 
 def test_uncentred_training_has_the_law_of_wide_networks() -> None:
     program = network("center = false", "decay = 0", steps=2)
-    assert_same_law(program.limit(512, replicates=8, draws=32), program.run(96, trials=128), allowance=0.02)
+    assert_same_law(
+        program.limit(512, replicates=8, draws=32, method="particles"), program.run(96, trials=128), allowance=0.02
+    )
 
 
 @pytest.mark.long
@@ -83,7 +85,9 @@ def test_laws_of_training(optimizer: str, center: str, decay: float) -> None:
     if center == "true" and not decay:
         pytest.skip("not random")
     program = network(f"center = {center}", f"decay = {decay}", optimizer=optimizer)
-    assert_same_law(program.limit(1024, replicates=8, draws=64), program.run(512, trials=256), allowance=0.01)
+    assert_same_law(
+        program.limit(1024, replicates=8, draws=64, method="particles"), program.run(512, trials=256), allowance=0.01
+    )
 
 
 @pytest.mark.parametrize("decay", [0.0, DECAY])
@@ -94,10 +98,12 @@ def test_a_given_start(decay: float) -> None:
     rng = np.random.default_rng(2)
     shape = (steps + 1, len(Y)) if decay else (len(Y),)
     start = rng.standard_normal(shape)
-    limit = program.limit(1024, replicates=16, given={"f0": start})["f"]
+    limit = program.limit(1024, replicates=16, given={"f0": start}, method="particles")["f"]
     if decay:
         np.testing.assert_allclose(limit.value[0], start[0], atol=1e-9)
-        other = program.limit(1024, replicates=16, given={"f0": start + np.array([[0.0], [0.0], [1.0]])})["f"]
+        other = program.limit(
+            1024, replicates=16, given={"f0": start + np.array([[0.0], [0.0], [1.0]])}, method="particles"
+        )["f"]
         np.testing.assert_allclose(other.value - limit.value, [[0] * 4, [0] * 4, [1] * 4], atol=1e-9)
         return
     f = [start]
@@ -135,7 +141,7 @@ train net on xi, y:
 @pytest.mark.parametrize("optimizer", ["sgd()", "adam(beta2=0.99, eps=0.1)"])
 def test_a_random_scalar_parameter(optimizer: str) -> None:
     program = nexort.compile(SCALAR.format(optimizer=optimizer))
-    limit = program.limit(512, replicates=4, draws=64)
+    limit = program.limit(512, replicates=4, draws=64, method="particles")
     assert limit["f"].std[-1].max() > 0.05  # the law is wide against a network's own fluctuations
     assert_same_law(limit, program.run(1024, trials=96), allowance=0.05)
 
@@ -172,6 +178,6 @@ def test_a_mean_zero_output_is_not_enough(center: str, decay: float) -> None:
 
 def test_a_centred_output_needs_no_readout() -> None:
     program = nexort.compile(SQUARE.format(center="true", decay=0))
-    limit, run = program.limit(2048, replicates=8)["f"], program.run(512, trials=12)["f"]
+    limit, run = program.limit(2048, replicates=8, method="particles")["f"], program.run(512, trials=12)["f"]
     assert np.abs(limit.value[1]).max() > 10 * limit.stderr.max()
     assert np.all(np.abs(run.mean - limit.value) < DEVIATIONS * np.hypot(run.stderr, limit.stderr) + 0.02)

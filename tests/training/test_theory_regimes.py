@@ -93,7 +93,7 @@ DROPPED = ("the readout vanishes from f",)
 @pytest.mark.parametrize("name", [name for name in CASES if name not in DROPPED])
 def test_extrapolated_gap(name: str) -> None:
     program = nexort.compile(MODEL + "".join(f"    {field}\n" for field in CASES[name]))
-    limit = program.limit(2048, replicates=16)["f"]
+    limit = program.limit(2048, replicates=16, method="particles")["f"]
     narrow, wide = program.run(64, trials=320)["f"], program.run(256, trials=160)["f"]
     gap = (4 * (wide.mean - limit.value) - (narrow.mean - limit.value)) / 3
     error = np.sqrt((16 * wide.stderr**2 + narrow.stderr**2) / 9 + limit.stderr**2)

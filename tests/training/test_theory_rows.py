@@ -37,7 +37,7 @@ def linear(layers: int, steps: int, xi: float = 1.0) -> nexort.LimitResults:
         matrices="\n".join(f"    matrix W{k}" for k in range(1, layers)),
         layers="\n".join(f"    h = W{k} @ h" for k in range(1, layers)),
     )
-    return nexort.compile(text).limit(256, replicates=2)
+    return nexort.compile(text).limit(256, replicates=2, method="particles")
 
 
 def test_two_layer_linear_network() -> None:
@@ -76,7 +76,7 @@ def test_adam_begins_as_signs_with_the_same_eps(eps: str, parametrization: str) 
     adam = first_step(f"adam(eps={eps})", parametrization)
     signs = first_step(f"signsgd(eps={eps})", parametrization)
     other = first_step("signsgd(eps=0.5)", parametrization)
-    for run in (lambda p: p.run(24)["f"].mean, lambda p: p.limit(128, replicates=2)["f"].value):
+    for run in (lambda p: p.run(24)["f"].mean, lambda p: p.limit(128, replicates=2, method="particles")["f"].value):
         assert np.abs(run(adam) - run(other))[1].max() > 0.01
         np.testing.assert_allclose(run(adam), run(signs), rtol=0, atol=1e-12)
 
@@ -86,7 +86,7 @@ def test_adam_without_eps_begins_as_signs(parametrization: str) -> None:
     """Adam's guard against 0/0 changes the columns of the sampler, so the two limits are equal within errors."""
     adam, signs = (first_step(f"{name}(eps=0)", parametrization) for name in ("adam", "signsgd"))
     np.testing.assert_allclose(adam.run(24)["f"].mean, signs.run(24)["f"].mean, rtol=0, atol=1e-12)
-    first, second = (program.limit(2048, replicates=8)["f"] for program in (adam, signs))
+    first, second = (program.limit(2048, replicates=8, method="particles")["f"] for program in (adam, signs))
     error = np.hypot(first.stderr, second.stderr)[1]
     assert error.max() < 0.02
     assert np.all(np.abs(first.value - second.value)[1] < 4.5 * error + 1e-9)
@@ -124,7 +124,7 @@ def test_scales_of_the_standard_parametrization(rate: str, output: float, featur
 
 def test_too_fast_a_standard_parametrization_is_refused() -> None:
     with pytest.raises(nexort.NexortError, match="unstable") as caught:
-        standard(FAST).limit(256, replicates=2)
+        standard(FAST).limit(256, replicates=2, method="particles")
     assert "moves the output" in str(caught.value) or "blows up" in str(caught.value)
     assert "3/2" in str(caught.value)
 
@@ -132,7 +132,7 @@ def test_too_fast_a_standard_parametrization_is_refused() -> None:
 def test_limit_of_the_standard_parametrization() -> None:
     """At rate n^-3/2, the operator regime: networks of growing width come nearer."""
     program = standard(SLOW)
-    limit = program.limit(2048, replicates=16)["f"]
+    limit = program.limit(2048, replicates=16, method="particles")["f"]
     assert limit.stderr.max() < 0.002 and np.abs(limit.value[1]).max() > 0.05
     gaps = []
     for width, trials in ((64, 48), (1024, 6)):
