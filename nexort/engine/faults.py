@@ -62,8 +62,9 @@ def is_finite(array: Array) -> bool:
     """Whether all entries are finite."""
     # a sum of squares is finite only if every entry is, and BLAS is quick to add it up; where it overflows, each entry
     # is looked at
-    flat = array.reshape(-1) if array.flags.c_contiguous else None
-    return bool((flat is not None and np.isfinite(np.dot(flat, flat))) or np.isfinite(array).all())
+    with np.errstate(all="ignore"):
+        flat = array.reshape(-1) if array.flags.c_contiguous else None
+        return bool((flat is not None and np.isfinite(np.dot(flat, flat))) or np.isfinite(array).all())
 
 
 def nonfinite_fault(node: Node, bad: int, size: int, operands: Sequence[Any]) -> ComputationFault:

@@ -247,8 +247,9 @@ def _find_overwritten(levels: Levels, step: SweepStep, freed: Iterable[Node]) ->
             continue
         fits = [node for node in dead if _has_shape(node, root) and reads[node] <= position[root]]
         if fits:
-            # the array read last before: Adam's m over m, W over W
-            chosen[root] = max(fits, key=lambda node: reads[node])
+            # the array read last before, of those that the root is made of if there are any: Adam's m over m, W over W
+            read = step.program.arrays_of(position[root])
+            chosen[root] = max(fits, key=lambda node: (node in read, reads[node]))
             dead.remove(chosen[root])
     return chosen
 

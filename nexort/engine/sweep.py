@@ -58,6 +58,17 @@ class TileProgram:
     def operations(self) -> tuple[BlockOp, ...]:
         return tuple(i.action for i in self.instructions if isinstance(i.action, BlockOp))
 
+    def arrays_of(self, slot: int) -> set[Node]:
+        """The arrays in memory that a value is made of."""
+        seen: set[int] = set()
+        pending = [slot]
+        while pending:
+            k = pending.pop()
+            if k not in seen:
+                seen.add(k)
+                pending.extend(self.instructions[k].inputs)
+        return {action.node for action in (self.instructions[k].action for k in seen) if isinstance(action, Load)}
+
     def flops(self, extents: tuple[int, ...]) -> int:
         return sum(block_flops(op, extents) for op in self.operations)
 
