@@ -8,7 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,17 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Run `python -m module` in a process of its own; the last line that it prints is JSON."""
+def measure(module: str, arguments: Sequence[str], *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Run `python -m module` in a process of its own, some variables of the environment left out; the last line that it
+    prints is JSON."""
+    environment = {name: value for name, value in os.environ.items() if name not in without}
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
