@@ -30,6 +30,7 @@ from nexort.engine import (
     draw_permutations,
     is_read_by_elements,
     nonfinite_fault,
+    single_threaded_blas,
     tied_count,
 )
 from nexort.graph import (
@@ -127,7 +128,7 @@ def _run_steps(
     if not steps:
         return values
     parts = split_plan(plan, steps.start, steps.stop, has_matrices=has_matrices)
-    with double_precision(), Workers() as workers, memory_faults(remedy):
+    with double_precision(), Workers() as workers, single_threaded_blas(), memory_faults(remedy):
         run = _Run(plan, meaning, accelerator.layout(meaning.length), has_matrices, remedy, values)
         for done, part in enumerate(parts, 1):
             if isinstance(part, HostStep):
@@ -206,7 +207,9 @@ def _refuse_too_large(run: _Run, function: Any) -> None:
     memory = function.memory_analysis()
     if memory is not None:
         needed = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-        run.layout.accelerator.refuse_too_large(needed, f"at width {run.layout.length}", run.remedy)
+        length = run.layout.length
+        what = f"at width {length}" if run.has_matrices else f"with {length} samples"
+        run.layout.accelerator.refuse_too_large(needed, what, run.remedy)
 
 
 def _donated(run: _Run, segment: Segment) -> tuple[int, ...]:

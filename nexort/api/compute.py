@@ -113,9 +113,12 @@ def compute_limit(
     """Independent replicates of the sampled limit; in each, draws of what stays random."""
     from nexort.limit import LimitRun
 
+    accelerator = open_devices(options)
     run = LimitRun(
         graph, samples=options.samples, seed=options.seed, dtype=options.dtype, replicates=options.replicates
     )
+    if accelerator is not None:
+        run.use(accelerator)
     work = _repeat(graph, limit_trial(graph, run, options.draws), options.replicates, LimitResults.repeat, progress)
     return _finish(
         work,

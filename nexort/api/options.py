@@ -109,9 +109,6 @@ class LimitOptions(_Options):
 
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
-        if self.is_accelerated:
-            what = "--device gpu" if self.device == "gpu" else "--engine jax"
-            raise refuse_unbuilt(f"the limit with {what}", "leave it out: `run` has it")
         for name in ("max_seconds", "max_memory"):
             if self.tol is None and getattr(self, name) is not None:
                 raise UsageFault(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import ceil, inf, isfinite
 
 from nexort.api.accuracy import GROWTH, Needs
-from nexort.api.compute import Progress, Steps
+from nexort.api.compute import Progress, Steps, open_devices
 from nexort.api.options import LimitOptions
 from nexort.api.stage import LEAST_REPLICATES, Prediction, Stage, power_of_two
 from nexort.engine import format_bytes, refuse_too_large
@@ -84,7 +84,10 @@ class Search:
     def _begin(self) -> None:
         options = self._options
         samples = max(options.samples, LEAST_SAMPLES)
+        accelerator = open_devices(options)
         run = LimitRun(self._graph, samples=samples, seed=options.seed, dtype=options.dtype, replicates=self.first)
+        if accelerator is not None:
+            run.use(accelerator)
         if run.random_outputs and options.draws == 1:
             raise UsageFault(
                 f"one draw has no standard error, and {', '.join(sorted(run.random_outputs))} is random in the limit",

@@ -27,7 +27,7 @@ from nexort.engine.memory import available_bytes, format_bytes, refuse_too_large
 from nexort.engine.plan import NodeStep, Plan, Step, SweepStep, build_plan, is_read_by_elements
 from nexort.engine.streams import Law, Streams, draw, draw_scalar, fill_rows
 from nexort.engine.sweep import Load, block_entries
-from nexort.engine.workers import Workers, available_threads, multiply_matrix
+from nexort.engine.workers import Workers, available_threads, multiply_matrix, single_threaded_blas
 
 __all__ = [
     "WIDTH",
@@ -75,6 +75,7 @@ __all__ = [
     "nonfinite_fault",
     "pair_order",
     "refuse_too_large",
+    "single_threaded_blas",
     "take_diagonals",
     "term_count",
     "tied_count",

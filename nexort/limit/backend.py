@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from nexort.limit.spaces import describe
 from nexort.limit.width import check_width_limits
 from nexort.passes import lower_for_limit, outer_sums, simplify
 
+if TYPE_CHECKING:
+    from nexort.accelerated import Accelerator
+
 Dtype: TypeAlias = Literal["float64", "float32"]
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -33,6 +37,8 @@ class LimitRun:
 
     Raises WidthFault where a number in n has no limit or a value that vanishes through n meets a jump.
     """
+
+    _accelerator: Accelerator | None = None
 
     @collector_paused()
     def __init__(
@@ -68,6 +74,11 @@ class LimitRun:
         """
         return self._resized(self.samples // 2, 2 * self._replicates, halves_of=self.samples)
 
+    def use(self, accelerator: Accelerator) -> None:
+        """Computes on these devices in place of the NumPy engine; hats stay on the host."""
+        self._accelerator = accelerator
+        self._size(self.samples, self._replicates, self._halves_of)
+
     def extend(self, replicates: int) -> None:
         """Further replicates, up to so many in all, are computed as many at once as the first ones."""
         self._replicates = max(self._replicates, replicates)
@@ -90,7 +101,7 @@ class LimitRun:
         self._plan = self._build_plan(self._lowered)
         self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
         self._replicates = replicates
-        is_single = self._lowered.is_random or self._plan.has_pairs
+        is_single = self._accelerator is not None or self._lowered.is_random or self._plan.has_pairs
         self._lanes = None if is_single else _Lanes.of(self._lowered, lane_count(replicates, samples), self._build_plan)
         self._ready: dict[int, dict[str, Array]] = {}
         """Replicates computed together with the last one that was asked for."""
@@ -119,12 +130,13 @@ class LimitRun:
         meaning = self._meaning(k)
         first, rest = self._plan.shared, len(self._plan.steps) - self._plan.shared
         shown = _Progress(progress, first + rest * len(draws))
-        shared = execute_shared(self._plan, meaning, progress=shown.after(0))
+        run, run_shared = self._engine()
+        shared = run_shared(self._plan, meaning, progress=shown.after(0))
         restore = meaning.checkpoint()
         for count, draw in enumerate(draws):
             restore()
             meaning.draw = draw
-            yield execute(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
+            yield run(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
 
     def _replicate_in_lanes(self, lanes: _Lanes, k: int, progress: Progress | None) -> dict[str, Array]:
         """Replicate k, computed with the others of its group where it is the first of them that is asked for."""
@@ -141,6 +153,19 @@ class LimitRun:
             }
         return self._ready.pop(k)
 
+    def _engine(self) -> tuple[Callable[..., dict[str, Array]], Callable[..., Any]]:
+        """What executes a plan, and the steps of it that its draws share."""
+        if self._accelerator is None:
+            return execute, execute_shared
+        from nexort import accelerated
+
+        options: dict[str, Any] = {
+            "accelerator": self._accelerator,
+            "has_matrices": False,
+            "remedy": "lower --samples",
+        }
+        return partial(accelerated.execute, **options), partial(accelerated.execute_shared, **options)
+
     def _meaning(self, k: int) -> KetMeaning:
         streams = Streams(self.seed, k)
         if self._halves_of is not None:
@@ -149,7 +174,10 @@ class LimitRun:
 
     def _build_plan(self, graph: Graph) -> Plan:
         rule = ket_average_rule(self.samples)
-        return build_plan(graph, length=self.samples, outer_sums=outer_sums(graph), rule=rule, varying=graph.random)
+        build = build_plan
+        if self._accelerator is not None:
+            from nexort.accelerated import plan_for_devices as build
+        return build(graph, length=self.samples, outer_sums=outer_sums(graph), rule=rule, varying=graph.random)
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

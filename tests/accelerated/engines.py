@@ -8,6 +8,9 @@ import numpy as np
 
 from nexort.api import Program
 from nexort.finite import FiniteRun
+from nexort.limit import LimitRun
+
+Outputs = dict[str, Any]
 
 SIGNS = """
 param M = 5, T = 6
@@ -39,14 +42,22 @@ output <x|T|T' @ y> as t
 """
 
 
-def trials(program: Program, width: int, accelerator: Any, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def trials(program: Program, width: int, accelerator: Any, **options: Any) -> tuple[Outputs, Outputs]:
     """The outputs of trial 0 on NumPy and on JAX."""
     ours = FiniteRun(program.graph, width=width, **options).trial(0)
     theirs = FiniteRun(program.graph, width=width, accelerator=accelerator, **options).trial(0)
     return ours, theirs
 
 
-def assert_equal(ours: dict[str, Any], theirs: dict[str, Any], tolerance: float) -> None:
+def replicates(program: Program, samples: int, accelerator: Any, **options: Any) -> tuple[Outputs, Outputs]:
+    """The outputs of replicate 0 of the sampled limit on NumPy and on JAX."""
+    run = LimitRun(program.limit_graph, samples=samples, **options)
+    ours = run.replicate(0)
+    run.use(accelerator)
+    return ours, run.replicate(0)
+
+
+def assert_equal(ours: Outputs, theirs: Outputs, tolerance: float) -> None:
     """Within `tolerance` of the largest entry of each output."""
     assert ours.keys() == theirs.keys()
     for name, expected in ours.items():

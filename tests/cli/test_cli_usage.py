@@ -48,7 +48,6 @@ def test_wrong_command_line(nexort, transpose, arguments, message):
     [
         ("derive P --format latex", "`nexort derive`"),
         ("graph P -o g.svg", "`nexort graph`"),
-        ("limit P --device gpu", "the limit with --device gpu"),
     ],
 )
 def test_what_is_not_built_yet_is_refused(nexort, transpose, arguments, subject):
