@@ -115,7 +115,12 @@ def compute_limit(
 
     accelerator = open_devices(options)
     run = LimitRun(
-        graph, samples=options.samples, seed=options.seed, dtype=options.dtype, replicates=options.replicates
+        graph,
+        samples=options.samples,
+        seed=options.seed,
+        dtype=options.dtype,
+        replicates=options.replicates,
+        reduce=options.reductions,
     )
     if accelerator is not None:
         run.use(accelerator)

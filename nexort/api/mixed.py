@@ -110,7 +110,7 @@ def split_limit(graph: Graph, options: LimitOptions, most: float = np.inf) -> Sp
     in_order = sorted(zip(graph.results, lowered.results, strict=True), key=lambda pair: pair[0].serial)
 
     def more() -> float:
-        run = LimitRun(lowered, samples=options.samples, dtype=options.dtype)
+        run = LimitRun(lowered, samples=options.samples, dtype=options.dtype, reduce=options.reductions)
         return min(most, SHARE * options.replicates * run.estimate.flops)
 
     try:

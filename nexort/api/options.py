@@ -40,6 +40,8 @@ _UNITS = {"": 1, "B": 1} | {
     for power, prefix in enumerate("KMGT", 1)
     for ending, base in (("B", 1000), ("IB", 1024))
 }
+REDUCTIONS = ("groups", "sobol")
+"""What `limit.REDUCTIONS` says too: the command line is made without the limit backend."""
 SEED = _whole(0, "root of all random numbers")
 DTYPE = _choice(Dtype, "arithmetic")
 DEVICE = _choice(Device, "where to compute (gpu: needs JAX)")
@@ -103,9 +105,18 @@ class LimitOptions(_Options):
         default="auto",
         metadata=_choice(Method, "exact: no samples, or refused; particles: samples; auto: exact where possible"),
     )
+    reduce: str = field(
+        default="all",
+        metadata={"parts": REDUCTIONS, "help": "ways to smaller errors: all, none, or of groups,sobol"},
+    )
     dtype: Dtype = field(default="float64", metadata=DTYPE)
     device: Device = field(default="cpu", metadata=DEVICE)
     engine: Engine = field(default="auto", metadata=ENGINE)
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        """The parts of `reduce`."""
+        return _parts_of(self.reduce, REDUCTIONS)
 
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
@@ -160,6 +171,8 @@ def _check_option(option: Field[Any], value: Any) -> Any:
         return _check_many(option.name, value, option.metadata["minimum"])
     if "is_bytes" in option.metadata:
         return _check_bytes(option.name, value)
+    if "parts" in option.metadata:
+        return _check_parts(option.name, value, option.metadata["parts"])
     if "minimum" in option.metadata:
         return _check_whole(option.name, value, option.metadata["minimum"])
     return _check_positive(option.name, value)
@@ -195,6 +208,24 @@ def _check_many(name: str, value: Any, minimum: int) -> tuple[int, ...]:
     if twice is not None:
         raise UsageFault(f"{name} must be different, and {twice} is given twice")
     return tuple(numbers)
+
+
+def _check_parts(name: str, value: Any, parts: tuple[str, ...]) -> str:
+    """`all`, `none`, or some of the parts, in their order, separated by commas."""
+    chosen = _parts_of(value, parts) if isinstance(value, str) else None
+    unknown = [part for part in chosen or () if part not in parts]
+    if chosen is None or unknown:
+        shown = unknown[0] if unknown else value
+        hint = suggest(str(shown), (*parts, "all", "none")) or f"for example {name} {parts[0]}"
+        raise UsageFault(f"{name} must be all, none, or some of {', '.join(parts)}, not {shown!r}", hint=hint)
+    kept = [part for part in parts if part in chosen]
+    return "all" if len(kept) == len(parts) else ",".join(kept) or "none"
+
+
+def _parts_of(text: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    if text in ("all", "none"):
+        return parts if text == "all" else ()
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _check_bytes(name: str, value: Any) -> int:

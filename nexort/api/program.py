@@ -110,6 +110,7 @@ class Program:
         max_seconds: float | None = LimitOptions.max_seconds,
         max_memory: int | str | None = LimitOptions.max_memory,
         method: Method = LimitOptions.method,
+        reduce: str = LimitOptions.reduce,
         dtype: Dtype = LimitOptions.dtype,
         device: Device = LimitOptions.device,
         engine: Engine = LimitOptions.engine,
@@ -135,6 +136,7 @@ class Program:
             max_seconds=max_seconds,
             max_memory=max_memory,  # pyright: ignore[reportArgumentType]  a text is made a number
             method=method,
+            reduce=reduce,
             dtype=dtype,
             device=device,
             engine=engine,
@@ -155,6 +157,7 @@ class Program:
         max_seconds: float | None = CompareOptions.max_seconds,
         max_memory: int | str | None = CompareOptions.max_memory,
         method: Method = CompareOptions.method,
+        reduce: str = CompareOptions.reduce,
         dtype: Dtype = CompareOptions.dtype,
         device: Device = CompareOptions.device,
         engine: Engine = CompareOptions.engine,
@@ -179,6 +182,7 @@ class Program:
             max_seconds=max_seconds,
             max_memory=max_memory,  # pyright: ignore[reportArgumentType]  a text is made a number
             method=method,
+            reduce=reduce,
             dtype=dtype,
             device=device,
             engine=engine,

@@ -85,7 +85,14 @@ class Search:
         options = self._options
         samples = max(options.samples, LEAST_SAMPLES)
         accelerator = open_devices(options)
-        run = LimitRun(self._graph, samples=samples, seed=options.seed, dtype=options.dtype, replicates=self.first)
+        run = LimitRun(
+            self._graph,
+            samples=samples,
+            seed=options.seed,
+            dtype=options.dtype,
+            replicates=self.first,
+            reduce=options.reductions,
+        )
         if accelerator is not None:
             run.use(accelerator)
         if run.random_outputs and options.draws == 1:

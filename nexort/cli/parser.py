@@ -208,6 +208,8 @@ def _add_option(parser: ArgumentParser, option: Field[Any]) -> None:
         settings.update(metavar="N", type=_whole)
     elif "is_bytes" in option.metadata:
         settings.update(metavar="SIZE")
+    elif "parts" in option.metadata:
+        settings.update(metavar="PART,PART")
     else:
         settings.update(metavar="X", type=_number)
     parser.add_argument(f"--{option.name.replace('_', '-')}", **settings)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from nexort.engine import Array, Plan, Streams, build_plan, execute, execute_shared, refuse_too_large
+from nexort.engine import Array, AverageRule, Plan, Streams, build_plan, execute, execute_shared, refuse_too_large
 from nexort.errors import ComputationFault
 from nexort.graph import Graph, collector_paused
 from nexort.graph.terms import Place
-from nexort.limit.estimate import estimate_limit_run
+from nexort.limit.estimate import count_columns, estimate_limit_run
+from nexort.limit.groups import GroupMeaning, Sizes, build_groups, group_sizes, has_group_work
 from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from nexort.accelerated import Accelerator
 
 Dtype: TypeAlias = Literal["float64", "float32"]
+Reduction: TypeAlias = Literal["groups", "sobol"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+"""Ways to a smaller error: more samples of kets than tensors pair (`groups`), Sobol points (`points`)."""
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -42,7 +46,14 @@ class LimitRun:
 
     @collector_paused()
     def __init__(
-        self, graph: Graph, *, samples: int = 4096, seed: int = 0, dtype: Dtype = "float64", replicates: int = 1
+        self,
+        graph: Graph,
+        *,
+        samples: int = 4096,
+        seed: int = 0,
+        dtype: Dtype = "float64",
+        replicates: int = 1,
+        reduce: Collection[str] = REDUCTIONS,
     ) -> None:
         self.warnings: list[str] = []
         """What the user should know of the replicates made so far."""
@@ -53,6 +64,8 @@ class LimitRun:
         self.dtype = np.dtype(dtype)
         self._lowered = lowered
         self._kets = KetGraph(lowered)
+        self._reduce = frozenset(reduce)
+        self._has_groups = "groups" in self._reduce and has_group_work(lowered)
         self._first_warnings = tuple(self.warnings)
         self.random_outputs = frozenset(
             output.name for output in lowered.outputs if not lowered.random.isdisjoint(output.nodes)
@@ -98,10 +111,21 @@ class LimitRun:
         """All that depends on the number of samples."""
         self.samples = samples
         self._halves_of = halves_of
-        self._plan = self._build_plan(self._lowered)
-        self.estimate = estimate_limit_run(self._kets, self._plan, samples, self.dtype.itemsize)
+        self._sizes = Sizes(1, samples)
+        if self._has_groups:
+            whole = group_sizes(halves_of or samples, count_columns(self._kets))
+            self._sizes = whole if halves_of is None else replace(whole, length=whole.length // 2)
+        self._groups = build_groups(self._lowered, self._sizes.groups) if self._sizes.groups > 1 else None
+        self._plan = self._build_plan(self._lowered if self._groups is None else self._groups.graph)
+        if self._groups is not None and self._plan.has_pairs:
+            self._sizes, self._groups = Sizes(1, samples), None
+            self._plan = self._build_plan(self._lowered)
+        self.estimate = estimate_limit_run(
+            self._kets, self._plan, self._sizes.samples, self.dtype.itemsize, length=self._sizes.length
+        )
         self._replicates = replicates
-        is_single = self._accelerator is not None or self._lowered.is_random or self._plan.has_pairs
+        is_single = self._lowered.is_random or self._plan.has_pairs or self._groups is not None
+        is_single = is_single or self._accelerator is not None
         self._lanes = None if is_single else _Lanes.of(self._lowered, lane_count(replicates, samples), self._build_plan)
         self._ready: dict[int, dict[str, Array]] = {}
         """Replicates computed together with the last one that was asked for."""
@@ -127,15 +151,16 @@ class LimitRun:
         What does not depend on a random value is computed once.
         """
         refuse_too_large(self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
-        meaning = self._meaning(k)
+        kets = self._meaning(k)
+        meaning = kets if self._groups is None else GroupMeaning(self._groups, kets, self._rule)
         first, rest = self._plan.shared, len(self._plan.steps) - self._plan.shared
         shown = _Progress(progress, first + rest * len(draws))
         run, run_shared = self._engine()
         shared = run_shared(self._plan, meaning, progress=shown.after(0))
-        restore = meaning.checkpoint()
+        restore = kets.checkpoint()
         for count, draw in enumerate(draws):
             restore()
-            meaning.draw = draw
+            kets.draw = draw
             yield run(self._plan, meaning, shared=shared, progress=shown.after(first + rest * count))
 
     def _replicate_in_lanes(self, lanes: _Lanes, k: int, progress: Progress | None) -> dict[str, Array]:
@@ -167,17 +192,29 @@ class LimitRun:
         return partial(accelerated.execute, **options), partial(accelerated.execute_shared, **options)
 
     def _meaning(self, k: int) -> KetMeaning:
-        streams = Streams(self.seed, k)
+        streams, sizes = Streams(self.seed, k), self._sizes
         if self._halves_of is not None:
-            streams = HalfStreams(self.seed, k // 2, samples=self._halves_of, half=k % 2)
-        return KetMeaning(self._kets, samples=self.samples, streams=streams, dtype=self.dtype, warn=self._warn)
+            whole = self._halves_of if self._groups is None else 2 * sizes.samples
+            streams = HalfStreams(self.seed, k // 2, samples=whole, half=k % 2, groups=sizes.groups)
+        return KetMeaning(
+            self._kets,
+            samples=sizes.samples,
+            streams=streams,
+            dtype=self.dtype,
+            warn=self._warn,
+            has_net="sobol" in self._reduce,
+        )
 
     def _build_plan(self, graph: Graph) -> Plan:
-        rule = ket_average_rule(self.samples)
+        length, sums = self._sizes.length, outer_sums(graph)
         build = build_plan
         if self._accelerator is not None:
             from nexort.accelerated import plan_for_devices as build
-        return build(graph, length=self.samples, outer_sums=outer_sums(graph), rule=rule, varying=graph.random)
+        return build(graph, length=length, outer_sums=sums, rule=self._rule, varying=graph.random)
+
+    @property
+    def _rule(self) -> AverageRule:
+        return ket_average_rule(self._sizes.length, has_net="sobol" in self._reduce)
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

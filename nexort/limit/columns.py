@@ -24,10 +24,13 @@ from nexort.limit.products import Products
 TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
 """A row is dependent when its part outside the basis is smaller than this, relative to its own norm."""
 
+WEAK = 1e-4
+"""Energy (squared norm) of a unit row outside the span of others, above which their Gram matrix may be factored, in
+float32 too: a third of the time of QR."""
 _SAFE_PIVOT = 1e-3
-_SAFE_CHOLESKY = 1e-2
-"""Distance of unit rows from the span of those before, above which their Gram matrix (of its square) may be factored
-in float32 too: a third of the time of QR."""
+_STEADY = 0.25
+_NEARLY = 0.9
+"""A row goes before larger ones that are not larger by more than this: equal rows keep their order despite rounding."""
 _FIRST_CAPACITY = 16
 
 
@@ -96,12 +99,30 @@ class Basis:
         return self._products.combine(-self.coordinates(X), self.rows, start=X)
 
     def extend(self, X: Array, room: int | None = None) -> Array:
-        """Adds an orthonormal basis of what X (k, N) has outside the basis, `room` rows at most; returns those rows."""
+        """Adds an orthonormal basis of what X (k, N) has outside the basis, `room` rows at most; returns those rows.
+
+        The largest directions come first: rows are taken in the order of a Cholesky factorisation with pivoting, and
+        the weak ones, which depend on others almost, at the end.
+        """
         rows = self.outside(unit_rows(X))
-        fresh = self.orthonormal_if_safe(rows)
-        if fresh is None:
-            fresh = independent_rows(rows, self.tolerance)
-        return self.adopt(self.polished(self.outside(fresh[:room])))
+        picks, weak = pivot_order(self._products.inner(rows, rows), WEAK, self.tolerance)
+        before = self.rank
+        if len(picks):
+            self.adopt(self.orthonormal_outside(rows[picks[:room]]))
+        if len(weak) and (room is None or len(picks) < room):
+            left = None if room is None else room - len(picks)
+            fresh = independent_rows(self.outside(rows[weak]) if len(picks) else rows[weak], self.tolerance)
+            self.adopt(self.polished(self.outside(fresh[:left])))
+        return self.rows[before:]
+
+    def orthonormal_outside(self, X: Array) -> Array:
+        """Gram–Schmidt, to rounding, of rows X (k, N) that are outside the basis and not nearly dependent."""
+        if not len(X):
+            return X
+        L = np.linalg.cholesky(self._products.inner(X, X))
+        E = self._divided(L, X)
+        # what X has of the basis by rounding grew by 1/L
+        return self.polished(self.outside(E) if np.diagonal(L).min() < _STEADY else E)
 
     def orthonormal(self, X: Array) -> Array:
         """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E, L Lᵀ = X Xᵀ / N, L_ii > 0.
@@ -109,16 +130,6 @@ class Basis:
         Orthonormal to rounding times the square of the condition of X (`polished` makes it rounding).
         """
         return self._divided(np.linalg.cholesky(self._products.inner(X, X)), X) if len(X) else X
-
-    def orthonormal_if_safe(self, X: Array) -> Array | None:
-        """The same for any X, where its rows are far from dependent; else None."""
-        if not 0 < len(X) <= X.shape[1]:
-            return None
-        try:
-            L = np.linalg.cholesky(self._products.inner(X, X))
-        except np.linalg.LinAlgError:
-            return None
-        return self._divided(L, X) if np.diagonal(L).min() > _SAFE_CHOLESKY else None
 
     def polished(self, X: Array) -> Array:
         """Orthonormal to rounding from nearly orthonormal X: (3/2 − X Xᵀ / 2N) X, a step of Newton's method."""
@@ -146,6 +157,27 @@ def unit_rows(X: Array) -> Array:
     largest = np.abs(X).max(axis=1, initial=0)
     rows = X[largest > 0] / largest[largest > 0, None]
     return rows / np.sqrt(np.mean(np.square(rows), axis=1, keepdims=True))
+
+
+def pivot_order(gram: Array, weak: float, tolerance: float) -> tuple[list[int], list[int]]:
+    """(rows by their energy outside the span of those before, largest first, down to `weak`; the rest above zero).
+
+    From the Gram matrix (k, k) of rows of norm at most 1: the pivots of its Cholesky factorisation.
+    """
+    G = gram.astype(np.float64)
+    left = np.diagonal(G).copy()
+    size = np.sqrt(left)
+    factor = np.empty((0, len(G)))
+    picks: list[int] = []
+    while len(picks) < len(G) and left.max() > weak:
+        i = int(np.argmax(left > _NEARLY * left.max()))
+        row = (G[i] - factor[:, i] @ factor) / np.sqrt(left[i])
+        factor = np.vstack([factor, row])
+        picks.append(i)
+        left = np.maximum(left - row**2, 0)
+        left[picks] = 0
+    chosen = set(picks)
+    return picks, [i for i in range(len(G)) if i not in chosen and size[i] > tolerance]
 
 
 def independent_rows(R: Array, tolerance: float) -> Array:

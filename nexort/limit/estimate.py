@@ -59,7 +59,19 @@ class LimitEstimate:
         return max((side.columns for side in self.sides), default=0)
 
 
-def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) -> LimitEstimate:
+def count_columns(kets: KetGraph) -> int:
+    """The largest number of arguments that a side of a matrix meets."""
+    count = _Count(kets, 1)
+    for node in kets.graph.order:
+        if isinstance(node, MatMul):
+            count.visit(node)
+    return max(count.sides.values(), default=0)
+
+
+def estimate_limit_run(
+    kets: KetGraph, plan: Plan, samples: int, itemsize: int, *, length: int | None = None
+) -> LimitEstimate:
+    """Of kets of so many samples; `length` is that of the plan's width axes where it is another (`groups`)."""
     count = _Count(kets, samples)
     drawn = 0
     for node in kets.graph.order:
@@ -68,7 +80,7 @@ def estimate_limit_run(kets: KetGraph, plan: Plan, samples: int, itemsize: int) 
             count.visit(node)
             drawn += count.flops - before if node in kets.graph.random else 0
     threads = available_threads()
-    values = estimate_plan(plan, length=samples, itemsize=itemsize, threads=threads, has_matrices=False)
+    values = estimate_plan(plan, length=length or samples, itemsize=itemsize, threads=threads, has_matrices=False)
     rows = sum(2 * min(n, samples) for n in count.sides.values())
     rows += sum(min(n, int(FILL * samples)) for n in count.spaces.values())
     # arrays of rows are doubled when they grow

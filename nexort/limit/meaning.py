@@ -29,6 +29,7 @@ from nexort.graph import (
 from nexort.graph.terms import Place
 from nexort.limit.classes import INPUTS, OUTPUTS, WidthClasses, find_width_classes, matrix_elements
 from nexort.limit.parity import KetParity, find_parity
+from nexort.limit.points import Points
 from nexort.limit.products import Products, run_in_turn
 from nexort.limit.sides import InitialOperator
 from nexort.limit.spaces import WidthSpace
@@ -100,31 +101,45 @@ def element_name(matrix: InitialMatrix, element: int) -> str:
     return f"{matrix.name}[{', '.join(str(int(k)) for k in index)}]"
 
 
-def ket_average_rule(samples: int) -> AverageRule:
-    """Copies are distinct samples; beyond a double sum they are paired at random."""
+def ket_average_rule(samples: int, *, has_net: bool = False) -> AverageRule:
+    """Beyond a double sum copies are paired at random; those of random points are distinct samples.
+
+    The average over all pairs of random points counts N of N² that are no copies, a bias of σ²/N; that over pairs of
+    points of a net is a product of two integrals by the net, with the square of its error as bias, and would have a
+    bias of −σ²/N without those N pairs, which are a part of the net.
+    """
     double = float(samples) ** 2
     return AverageRule(
-        is_distinct=True, pair_above=max(DIRECT_TERMS, double), rounds=max(1, round(DIRECT_TERMS / double))
+        is_distinct=not has_net, pair_above=max(DIRECT_TERMS, double), rounds=max(1, round(DIRECT_TERMS / double))
     )
 
 
 class KetMeaning:
     """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`.
 
-    `draw` is the number of the draw of what is random in the limit.
+    `draw` is the number of the draw of what is random in the limit; `has_net` for Sobol points.
     """
 
     def __init__(
-        self, kets: KetGraph, *, samples: int, streams: Streams, dtype: Any, warn: Callable[[str], None]
+        self,
+        kets: KetGraph,
+        *,
+        samples: int,
+        streams: Streams,
+        dtype: Any,
+        warn: Callable[[str], None],
+        has_net: bool = False,
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
-        self.average_rule = ket_average_rule(samples)
+        self.average_rule = ket_average_rule(samples, has_net=has_net)
         self.draw = 0
         self._kets = kets
         self._streams = streams
         self._warn = warn
         self._products = Products()
+        self._has_net = has_net
+        self._points: dict[int, Points] = {}
         self._spaces: dict[tuple[int, int], WidthSpace] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
 
@@ -196,6 +211,7 @@ class KetMeaning:
                 place=Place(node.span, node.passes),
             )
             result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)
+        self._products.for_each = run_in_turn  # the workers are those of this run of the engine only
         return result
 
     def checkpoint(self) -> Callable[[], None]:
@@ -247,6 +263,7 @@ class KetMeaning:
         """The kets of one sector in a width space; only even ones have the ket of ones among them."""
         if (number, sector) not in self._spaces:
             name = self._kets.sector_name((number, sector))
+            points = self._points.setdefault(number, Points(self.length, has_net=self._has_net))
             self._spaces[number, sector] = WidthSpace(
                 self.length,
                 self.dtype,
@@ -254,6 +271,7 @@ class KetMeaning:
                 has_ones=sector == 0,
                 warn=self._warn,
                 products=self._products,
+                points=points,
             )
         return self._spaces[number, sector]
 

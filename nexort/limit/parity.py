@@ -15,8 +15,9 @@ parity as the argument, and stay.
 
 Scalars are numbers, however they came about, and a ket has the law that it has in the program of its own ancestors.  So
 an average is 0 where every ket that it is made of is even or odd under a flip, whatever becomes of that flip later (v
-is neither once it has been updated).  Sectors are for the whole program: there a flip counts only where it leaves
-every ket even or odd (relu(W v) is neither).  The parities under the k flips that are left, bit masks in Z2^k, cut the
+is neither once it has been updated): such a value is known where it matters, at a jump.  For everything else a flip
+counts only where it leaves every ket of the program even or odd (relu(W v) is neither), since ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ holds
+to rounding only if chance products are 0 on both sides or on neither.  The parities under the k flips that are left, bit masks in Z2^k, cut the
 kets of a width space into *sectors*, which the sampler keeps apart.
 
 The indices of a tensor stand for independent copies, so it has a parity for each width axis.
@@ -70,7 +71,8 @@ class _Masks:
 class KetParity:
     """`odd[node][k]` has the bits of the flips in which the node is odd along its width axis k; bit b is `flips[b]`.
 
-    zeros   nodes that are exactly 0: numbers 0, averages of something odd, and what is made of these
+    zeros   nodes that are exactly 0: numbers 0, averages of something odd, and what is made of these; without those
+            that are 0 by a flip that is no symmetry later, but for the ones that meet a jump
     jumps   entrywise functions that jump or have a pole where such an average enters
     """
 
@@ -109,10 +111,11 @@ def find_parity(graph: Graph) -> KetParity:
     # all vectors at once: x + y is odd in that, and neither in x nor in y
     together = 1 << len(flips)
     first = _walked(graph, {key: bit | together * isinstance(flips[key], InitialVector) for key, bit in bits.items()})
-    while (walk := _walked(graph, _bits(flips), first.zeros)).broken:
+    at_jumps = {operand for node in first.jumps for operand in node.operands if operand in first.zeros}
+    while (walk := _walked(graph, _bits(flips), at_jumps)).broken:
         flips = {signature: flip for b, (signature, flip) in enumerate(flips.items()) if not walk.broken >> b & 1}
     odd = {node: tuple(axis.odd for axis in axes) for node, axes in walk.masks.items()}
-    return KetParity(tuple(flips.values()), odd, frozenset(first.zeros), tuple(first.jumps))
+    return KetParity(tuple(flips.values()), odd, frozenset(walk.zeros), tuple(first.jumps))
 
 
 def _bits(flips: Iterable[tuple[object, ...]]) -> dict[tuple[object, ...], int]:

@@ -25,6 +25,7 @@ import numpy as np
 
 from nexort.engine import Array
 from nexort.limit.columns import Basis
+from nexort.limit.points import Points
 from nexort.limit.products import Products
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class WidthSpace:
         has_ones: bool = True,
         warn: Warn | None = None,
         products: Products | None = None,
+        points: Points | None = None,
     ) -> None:
         self.name = name
+        self._points = points or Points(samples, has_net=False)
         self.room = max(int(FILL * samples), 1)
         self.products = products or Products()
         self._basis = Basis(samples, dtype, products=self.products)
@@ -87,12 +90,11 @@ class WidthSpace:
 
         Those that no longer fit in FILL·N are plain samples.
         """
-        G = stream.standard_normal((count, self.samples)).astype(self.dtype, copy=False)
+        G = self._points.draw(stream, count).astype(self.dtype, copy=False)
         fit = min(count, self.room - self._basis.rank)
         if fit < count:
             self._warn_once(place)
-        E = self._basis.outside(self._basis.orthonormal(self._basis.outside(G[:fit])))
-        G[:fit] = self._basis.adopt(self._basis.polished(E))
+        G[:fit] = self._basis.adopt(self._basis.orthonormal_outside(self._basis.outside(G[:fit])))
         return G
 
     def absorb(self, Q: Array, place: Place | None = None) -> None:
@@ -107,11 +109,11 @@ class WidthSpace:
 
     def checkpoint(self) -> Callable[[], None]:
         """A call of what this returns forgets the columns since now."""
-        rank, is_full = self._basis.rank, self._is_full
+        rank, is_full, used = self._basis.rank, self._is_full, self._points.used
 
         def restore() -> None:
             self._basis.truncate(rank)
-            self._is_full = is_full
+            self._is_full, self._points.used = is_full, used
 
         return restore
 

@@ -37,12 +37,12 @@ def beyond(results: nexort.LimitResults, known: Known) -> list[str]:
     ]
 
 
-MISSED = pytest.mark.xfail(reason="at seed 0 entries of ntk lie 6.3 errors of 8 replicates away; no bias shows at 400")
+MISSED = pytest.mark.xfail(reason="at seed 0 entries of nngp lie 5.4 errors of 8 replicates away; no bias shows at 200")
 """The one output known to miss 4.5 errors at default settings: any other is a failure."""
 
 
 def as_params() -> list[object]:
-    missed = "erf kernels, depth 1"
+    missed = "erf kernels, depth 3"
     return [pytest.param(known, id=known.name, marks=MISSED if known.name == missed else ()) for known in KERNELS]
 
 

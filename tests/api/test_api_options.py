@@ -10,6 +10,7 @@ import pytest
 
 from nexort.api import CheckOptions, CompareOptions, LimitOptions, Program, RunOptions
 from nexort.errors import UsageFault
+from nexort.limit import REDUCTIONS
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,22 @@ def test_defaults():
         "max_seconds": None,
         "max_memory": None,
         "method": "auto",
+        "reduce": "all",
         "dtype": "float64",
         "device": "cpu",
         "engine": "auto",
     }
+
+
+def test_parts_of_reduce():
+    given = {"all": "all", "none": "none", "sobol": "sobol", "sobol, groups": "all"}
+    assert {text: LimitOptions(reduce=text).reduce for text in given} == given
+    assert LimitOptions(reduce="sobol").reductions == ("sobol",)
+    assert LimitOptions(reduce="none").reductions == ()
+    assert LimitOptions().reductions == REDUCTIONS
+    with pytest.raises(UsageFault, match="must be all, none, or some of groups, sobol, not 'soboll'") as caught:
+        LimitOptions(reduce="groups,soboll")
+    assert "sobol" in caught.value.hint
 
 
 def test_numpy_integers_are_whole_numbers():

@@ -87,7 +87,7 @@ def test_halves_share_the_noise_of_their_replicate(samples: int) -> None:
 
 
 def test_estimated_bias_is_the_bias(cosine) -> None:
-    found = cosine.limit(method="particles", samples=64, replicates=2000, tol=1e9)["s"]
+    found = cosine.limit(method="particles", reduce="none", samples=64, replicates=2000, tol=1e9)["s"]
     assert found.bias_stderr < 0.05 / 128
     assert found.stderr < 0.05 / 128
     assert found.value == pytest.approx(1 / 128, abs=float(4 * found.stderr))
@@ -108,31 +108,33 @@ def test_estimated_bias_is_the_bias(cosine) -> None:
 )
 def test_known_answers(name: str, tol: float, truth) -> None:
     program = nexort.load(str(PROGRAMS / f"{name}.nx"))
-    found = program.limit(method="particles", samples=128, tol=tol)
+    found = program.limit(method="particles", reduce="none", samples=128, tol=tol)
     assert_reached(found, tol)
     (output,) = found.outputs.values()
     assert np.all(np.abs(output.value - truth) < 4 * output.stderr + tol / 3)
-    assert not np.all(program.limit(method="particles", samples=128)[next(iter(found))].stderr < tol)
+    assert not np.all(program.limit(method="particles", reduce="none", samples=128)[next(iter(found))].stderr < tol)
     # the same numbers come again, and from the samples and replicates that were reached
-    (again,) = program.limit(method="particles", samples=128, tol=tol).outputs.values()
+    (again,) = program.limit(method="particles", reduce="none", samples=128, tol=tol).outputs.values()
     np.testing.assert_array_equal(again.values, output.values)
     report = found.tolerance
-    (plain,) = program.limit(method="particles", samples=report.samples, replicates=report.replicates).outputs.values()
+    (plain,) = program.limit(
+        method="particles", reduce="none", samples=report.samples, replicates=report.replicates
+    ).outputs.values()
     np.testing.assert_allclose(plain.values, output.values, atol=1e-10)
     assert f"{report.samples} samples, {report.replicates} replicates" in found.summary()
 
 
 def test_a_bias_raises_the_samples(cosine) -> None:
     """At 32 samples the error is small enough at once, of a number that is wrong by 1/64."""
-    found = cosine.limit(method="particles", samples=32, tol=0.01)
+    found = cosine.limit(method="particles", reduce="none", samples=32, tol=0.01)
     assert_reached(found, 0.01)
     assert found.tolerance.samples >= 128
     assert abs(found["s"].value) < 4 * found["s"].stderr + 0.01 / 3
-    assert cosine.limit(method="particles", samples=32)["s"].stderr < 0.01
+    assert cosine.limit(method="particles", reduce="none", samples=32)["s"].stderr < 0.01
 
 
 def test_exact_programs_need_no_more_than_the_first_replicates() -> None:
-    found = nexort.compile(LINEAR).limit(method="particles", samples=2, replicates=1, tol=1e-9)
+    found = nexort.compile(LINEAR).limit(method="particles", reduce="none", samples=2, replicates=1, tol=1e-9)
     assert_reached(found, 1e-9)
     assert (found.tolerance.samples, found.tolerance.replicates, found.tolerance.predicted) == (8, 4, None)
 
@@ -150,7 +152,7 @@ def test_half_of_the_samples_may_be_too_few() -> None:
 
 def test_time(cosine) -> None:
     told: list[str] = []
-    options = nexort.api.LimitOptions(samples=64, tol=1e-7, max_seconds=0.8, method="particles")
+    options = nexort.api.LimitOptions(samples=64, tol=1e-7, max_seconds=0.8, method="particles", reduce="none")
     found = cosine.limit_with(options, announce=told.append)
     assert 0.7 < found.seconds < 10
     assert found.unreached == ("s",)
@@ -238,7 +240,7 @@ def test_interrupt_in_larger_samples_keeps_the_last_whole_stage(cosine) -> None:
 def test_command_line(capsys, tmp_path) -> None:
     path = tmp_path / "p.nx"
     path.write_text(COSINE)
-    flags = ["limit", str(path), "--samples", "64", "--method", "particles"]
+    flags = ["limit", str(path), "--samples", "64", "--method", "particles", "--reduce", "none"]
     assert main([*flags, "--tol", "0.1", "--max-seconds", "60", "--max-memory", "1.5GiB", "--json"]) == 0
     layout = json.loads(capsys.readouterr().out)
     assert (layout["config"]["tol"], layout["config"]["max_memory"]) == (0.1, 3 << 29)

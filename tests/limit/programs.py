@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from nexort.elaborate import elaborate
 from nexort.graph import Graph
-from nexort.limit import Estimate, LimitRun, estimate_limit
+from nexort.limit import REDUCTIONS, Estimate, LimitRun, estimate_limit
 from nexort.source import Source
 from nexort.syntax import parse
 
@@ -28,8 +28,9 @@ def limit(
     seed: int = 0,
     params: Numbers | None = None,
     data: Arrays | None = None,
+    reduce: Collection[str] = REDUCTIONS,
 ) -> dict[str, Estimate]:
-    run = LimitRun(graph_of(text, params=params, data=data), samples=samples, seed=seed)
+    run = LimitRun(graph_of(text, params=params, data=data), samples=samples, seed=seed, reduce=reduce)
     runs = [run.replicate(k) for k in range(replicates)]
     return {name: estimate_limit([one[name] for one in runs], samples) for name in runs[0]}
 

@@ -114,6 +114,7 @@ output avg(y * (1 + x^2)) as weighted
 """,
         samples=64,
         replicates=200,
+        reduce=(),
     )
     for estimate in found.values():
         assert_limit(estimate, 0, allowance=5e-4)
