@@ -16,17 +16,16 @@ MAX_TERMS = 4096
 """Products of more terms are refused."""
 
 
-def product_terms(kets: Sequence[Ket]) -> Terms:
-    """All terms of the product of families of one shape, not collected."""
+def product_terms(kets: Sequence[Ket], rank: int) -> Terms:
+    """All terms of the product of families of one shape, of `rank` axes, not collected."""
     total = 1
     for ket in kets:
         total *= len(ket.terms)
     if total > MAX_TERMS:
         raise NotExactError(f"a product here has {total} terms")
     if not kets:
-        return (Term(np.ones(())),)
+        return (Term(np.ones((1,) * rank)),)
     products = [ket.terms for ket in kets]
-    rank = kets[0].rank
     return reduce(lambda a, b: tuple(multiply_terms(x, y, rank) for x in a for y in b), products)
 
 
@@ -59,7 +58,7 @@ def inner(x: Ket, y: Ket, gaussians: Gaussians) -> Array:
     shape = (*x.shape, *y.shape)
     a = place_ket(x, tuple(range(x.rank)), shape)
     b = place_ket(y, tuple(range(x.rank, len(shape))), shape)
-    value = number_of(average(Ket(shape, product_terms([a, b])), {0}, gaussians))
+    value = number_of(average(Ket(shape, product_terms([a, b], len(shape))), {0}, gaussians))
     assert value is not None
     return value
 

@@ -13,6 +13,7 @@ from nexort.exact.averages import average, number_of, product_terms
 from nexort.exact.compose import Value, apply_function
 from nexort.exact.forms import Array, Form, Gaussians, Leaves, place
 from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
+from nexort.exact.numbers import sum_product
 from nexort.exact.operators import InitialOperator
 from nexort.exact.terms import Linear, NotExactError, Term
 from nexort.exact.work import CALL, Work
@@ -29,33 +30,17 @@ from nexort.graph import (
     MatMul,
     Node,
     Number,
-    Output,
     Reduce,
     Select,
     Stack,
     WidthNumber,
 )
-from nexort.graph.graph import is_random_start
 from nexort.graph.nodes import Axes
-from nexort.passes import lower_for_limit
 from nexort.symbolic import limit_at_infinity
 
 Progress = Callable[[int, int], None]
 METHOD = "exact"
 HINT = "use --method particles"
-
-
-def evaluate_exactly(graph: Graph, progress: Progress | None = None) -> dict[str, Array]:
-    """The limit of every output by name, of shape loops + static shape, in float64.
-
-    Raises ComputationFault, at the statement, where an expectation does not reduce to two Gaussian dimensions.
-    """
-    for node in graph.order:
-        if is_random_start(node):
-            raise ComputationFault("the limit is random: the exact method gives numbers only", node.span, hint=HINT)
-    lowered = lower_for_limit(graph)
-    values = Evaluation(Work()).run(lowered, progress)
-    return {output.name: _collect(output, values) for output in lowered.outputs}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,18 +70,6 @@ def evaluate_where_possible(results: Iterable[Node], work: Work | None = None) -
     return ExactPart(values=values, refusals=refusals)
 
 
-def _collect(output: Output, values: Mapping[Node, Value]) -> Array:
-    parts: list[Array] = []
-    for node in output.nodes:
-        value = values[node]
-        if isinstance(value, Ket):
-            raise ComputationFault(
-                "the distribution of a vector: the exact method gives numbers only", output.span, hint=HINT
-            )
-        parts.append(np.broadcast_to(value, node.type.shape))
-    return np.stack(parts).reshape((*output.loops, *parts[0].shape)) if parts else np.zeros(output.loops)
-
-
 class Evaluation:
     """The values of the nodes so far, with the leaves and initial operators that they share."""
 
@@ -113,14 +86,16 @@ class Evaluation:
     def values(self) -> Mapping[Node, Value]:
         return self._values
 
-    def run(self, graph: Graph, progress: Progress | None = None) -> Mapping[Node, Value]:
-        """All nodes; raises at the first that has no exact value."""
+    def run(self, graph: Graph, progress: Progress | None, should_stop: Callable[[], bool]) -> bool:
+        """All nodes, unless told to stop: then False.  Raises at the first that has no exact value."""
         for done, node in enumerate(graph.order, 1):
+            if should_stop():
+                return False
             if not node.type.is_operator:
                 self._values[node] = self._checked(node)
             if progress is not None:
                 progress(done, len(graph.order))
-        return self._values
+        return True
 
     def reach(self, result: Node) -> None:
         """The node and what it needs, depth first until one has no exact value: then nothing above that one has.
@@ -224,12 +199,21 @@ class Evaluation:
 
     def _contract(self, node: Contract) -> Value:
         rank, order = len(node.type.shape), node.type.order
-        whole = (*node.type.shape, *node.summed)
-        placed = [self._placed(x, at, whole) for x, at in zip(node.operands, node.axes, strict=True)]
-        kets = [x if isinstance(x, Ket) else constant(x, whole) for x in placed]
-        product = Ket(whole, product_terms(kets))
-        averaged = range(order, order + node.averaged)
-        found = average(product, averaged, self._gaussians, tuple(range(rank, len(whole))))
+        shape, summed = (*node.type.shape, *node.summed), tuple(range(rank, rank + len(node.summed)))
+        parts = list(zip(node.operands, node.axes, strict=True))
+        scale_by: Array | None = None
+        if all(at < rank for x, axes in parts if isinstance(self._values[x], Ket) for at in axes.static):
+            numbers = [x for x in parts if not isinstance(self._values[x[0]], Ket)]
+            placed = [np.asarray(self._placed(x, axes, shape)) for x, axes in numbers]
+            scale_by = sum_product(placed, shape, rank)
+            parts = [x for x in parts if isinstance(self._values[x[0]], Ket)]
+            shape, summed = node.type.shape, ()
+        values = [self._placed(x, axes, shape) for x, axes in parts]
+        kets = [x if isinstance(x, Ket) else constant(x, shape) for x in values]
+        product = Ket(shape, product_terms(kets, len(shape)))
+        found = average(product, range(order, order + node.averaged), self._gaussians, summed)
+        if scale_by is not None:
+            found = scale(found, scale_by)
         return found if order else _number(found)
 
     def _average(self, node: Average) -> Value:
