@@ -7,8 +7,9 @@ instruction that reads it, and a value inside a run has none, so a tile touches 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -24,6 +25,11 @@ from nexort.engine.blocks import (
 from nexort.engine.fused import FusedRun, find_runs, order_in_runs
 from nexort.engine.instructions import Action, Instruction, Load
 from nexort.graph import Node
+from nexort.symbolic import Kernel
+
+
+MOST_KERNELS = 16
+"""Kernels that a tile program keeps: numbers may be drawn anew in every trial."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class TileProgram:
     rank: int
     """Number of grid axes."""
     runs: tuple[FusedRun, ...] = ()
+    _kernels: dict[tuple[int, int, bytes], Kernel] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def units(self) -> tuple[int | FusedRun, ...]:
@@ -49,6 +56,17 @@ class TileProgram:
             return self.instructions[unit].released
         slots = [slot for k in range(unit.start, unit.stop) for slot in self.instructions[k].released]
         return tuple(slot for slot in slots if not unit.start <= slot < unit.stop or slot in unit.results)
+
+    def kernel(self, run: FusedRun, numbers: Mapping[int, float], length: int) -> Kernel:
+        """The kernel of a fused run for these numbers: made once, where they are the same in all trials or replicates."""
+        # as bytes, 0 and −0 are two numbers
+        key = (run.start, length, array("d", numbers.values()).tobytes())
+        found = self._kernels.get(key)
+        if found is None:
+            if len(self._kernels) >= MOST_KERNELS:
+                self._kernels.clear()
+            found = self._kernels[key] = run.compile(self.instructions, numbers, length)
+        return found
 
     @property
     def loads(self) -> tuple[Load, ...]:

@@ -155,7 +155,7 @@ def _make_kernel(run: Run, program: TileProgram, fused: FusedRun, fixed: Sequenc
     for slot, labels in fused.arrays:
         array = fixed[slot]
         arguments.append(None if array is None else narrow(spread(array, labels, fused.out), run.meaning.dtype))
-    kernel = fused.compile(program.instructions, numbers, run.meaning.length)
+    kernel = program.kernel(fused, numbers, run.meaning.length)
     return _FusedKernel(fused, kernel, tuple(arguments), program.released(fused))
 
 
