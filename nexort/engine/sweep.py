@@ -27,7 +27,6 @@ from nexort.engine.instructions import Action, Instruction, Load
 from nexort.graph import Node
 from nexort.symbolic import Kernel
 
-
 MOST_KERNELS = 16
 """Kernels that a tile program keeps: numbers may be drawn anew in every trial."""
 
@@ -58,7 +57,7 @@ class TileProgram:
         return tuple(slot for slot in slots if not unit.start <= slot < unit.stop or slot in unit.results)
 
     def kernel(self, run: FusedRun, numbers: Mapping[int, float], length: int) -> Kernel:
-        """The kernel of a fused run for these numbers: made once, where they are the same in all trials or replicates."""
+        """The kernel of a fused run for these numbers, made once where all trials or replicates have the same."""
         # as bytes, 0 and −0 are two numbers
         key = (run.start, length, array("d", numbers.values()).tobytes())
         found = self._kernels.get(key)
