@@ -229,10 +229,14 @@ def lower_to_kets(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     if not graph.is_lowered:
         check_width_limits(graph)
     lowered = lower_for_limit(graph)
-    parity = find_parity(lowered)
-    if parity.zeros:
+    warnings: list[str] = []
+    while (parity := find_parity(lowered)).zeros:
+        warnings += _jump_warnings(parity)
         lowered = replace(simplify(without_zeros(lowered, parity)), notes=graph.notes, is_lowered=True)
-    return lowered, tuple(dict.fromkeys(_jump_warnings(parity)))
+        if not parity.odd_averages:
+            break
+        # what the zeros hid may have been all that stood against another symmetry: once more
+    return lowered, tuple(dict.fromkeys(warnings))
 
 
 def _jump_warnings(parity: KetParity) -> Iterator[str]:

@@ -17,8 +17,8 @@ Scalars are numbers, however they came about, and a ket has the law that it has 
 an average is 0 where every ket that it is made of is even or odd under a flip, whatever becomes of that flip later (v
 is neither once it has been updated): such a value is known where it matters, at a jump.  For everything else a flip
 counts only where it leaves every ket of the program even or odd (relu(W v) is neither), since ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ holds
-to rounding only if chance products are 0 on both sides or on neither.  The parities under the k flips that are left, bit masks in Z2^k, cut the
-kets of a width space into *sectors*, which the sampler keeps apart.
+to rounding only if chance products are 0 on both sides or on neither.  The parities under the k flips that are left,
+bit masks in Z2^k, cut the kets of a width space into *sectors*, which the sampler keeps apart.
 
 The indices of a tensor stand for independent copies, so it has a parity for each width axis.
 
@@ -73,12 +73,14 @@ class KetParity:
 
     zeros   nodes that are exactly 0: numbers 0, averages of something odd, and what is made of these; without those
             that are 0 by a flip that is no symmetry later, but for the ones that meet a jump
+    odd_averages   whether some of them are averages of something odd
     jumps   entrywise functions that jump or have a pole where such an average enters
     """
 
     flips: tuple[Flip, ...]
     odd: dict[Node, tuple[int, ...]]
     zeros: frozenset[Node]
+    odd_averages: bool
     jumps: tuple[Map, ...]
 
     def sector(self, node: Node) -> int:
@@ -115,7 +117,7 @@ def find_parity(graph: Graph) -> KetParity:
     while (walk := _walked(graph, _bits(flips), at_jumps)).broken:
         flips = {signature: flip for b, (signature, flip) in enumerate(flips.items()) if not walk.broken >> b & 1}
     odd = {node: tuple(axis.odd for axis in axes) for node, axes in walk.masks.items()}
-    return KetParity(tuple(flips.values()), odd, frozenset(walk.zeros), tuple(first.jumps))
+    return KetParity(tuple(flips.values()), odd, frozenset(walk.zeros), walk.has_odd_averages, tuple(first.jumps))
 
 
 def _bits(flips: Iterable[tuple[object, ...]]) -> dict[tuple[object, ...], int]:
@@ -170,6 +172,7 @@ class _Walk:
         self.jumps: list[Map] = []
         self.broken = 0
         """Flips that some value is neither even nor odd in."""
+        self.has_odd_averages = False
         self._symmetric_zeros: set[Node] = set()
         self._tainted: dict[Node, int] = {}
         """Flips that the node, or a ket that it is made of, is neither even nor odd in."""
@@ -183,6 +186,7 @@ class _Walk:
         if is_zero:
             self.zeros.add(node)
             is_average = isinstance(node, Average | Contract) and not any(x in self.zeros for x in node.operands)
+            self.has_odd_averages |= is_average
             if is_average or any(x in self._symmetric_zeros for x in node.operands):
                 self._symmetric_zeros.add(node)
 

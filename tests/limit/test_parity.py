@@ -93,6 +93,17 @@ def test_vectors_may_change_sign_together() -> None:
     assert not found["b"].by_replicate.any()
 
 
+def test_a_zero_may_hide_another_symmetry() -> None:
+    """r is 0, as it is odd in v; without it nothing stands against changing the sign of u."""
+    text = (
+        "vector u, v, x\nmatrix W\nr{i} = avg{j}(where(x{i} > u{j}, x{i}, 0.1) * v{j})\nh = erf(W @ relu(x + r))\n"
+        "output <h|W @ u> as a\noutput <W' @ h|u> as b\n"
+    )
+    found = limit(text, samples=200, replicates=2)
+    assert not found["a"].by_replicate.any()
+    assert not found["b"].by_replicate.any()
+
+
 def test_averages_over_copies_are_zero_by_the_parity_of_one_copy() -> None:
     text = "vector x, y\noutput avg{i,j}(tanh(x{i} * y{j}) * abs(x{i})) as s\noutput avg(tanh(|x><y|)^2) as t"
     found = limit(text, samples=32, replicates=2)
