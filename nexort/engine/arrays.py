@@ -37,6 +37,8 @@ def take_diagonals(array: Array, labels: Labels) -> Operand:
 
 def spread(array: Array, labels: Labels, out: Labels) -> Array:
     """A view of the array with axes in the order `out`, of length 1 along labels that it lacks."""
+    if labels == out:
+        return array
     array, labels = take_diagonals(array, labels)
     order = tuple(labels.index(label) for label in out if label in labels)
     view = array.transpose(order)

@@ -11,12 +11,9 @@ import numpy as np
 from nexort.engine.arrays import Array
 from nexort.engine.blocks import (
     BlockOp,
-    Coord,
     Frame,
-    block_op,
     bound_count,
     compute_block,
-    identity_coords,
     read_block,
     writes_destination,
 )
@@ -148,11 +145,10 @@ def _node_value(run: Run, node: Node) -> Any:
 
 def _whole(run: Run, node: Node) -> Array:
     """A node of order 0 or 1 on whole arrays."""
-    order, count, length = node.type.order, bound_count(node), run.meaning.length
-    op = block_op(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
-    whole = [slice(0, length)] * (order + count)
-    if isinstance(node, Map) and order == 1:
+    op, count, length = run.plan.whole_op(node), bound_count(node), run.meaning.length
+    if isinstance(node, Map) and node.type.order == 1:
         return _map_in_parts(run, op)
+    whole = [slice(0, length)] * (node.type.order + count)
     buffers = run.borrow()
     result = _evaluate(run, op, run.frame(whole, buffers), None)
     run.give_back(buffers)

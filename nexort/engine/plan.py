@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from nexort.engine.averages import AverageRule, tied_count
-from nexort.engine.blocks import BlockOp
+from nexort.engine.blocks import BlockOp, Coord, block_op, bound_count, identity_coords
 from nexort.engine.factoring import choose_factored
 from nexort.engine.faults import find_guarded
 from nexort.engine.groups import Groups
@@ -79,6 +79,16 @@ class Plan:
     outer: frozenset[Node] = field(default=frozenset())
     guarded: frozenset[Node] = field(default=frozenset())
     """Branches of `where`: finite only where they are chosen."""
+    _whole: dict[Node, BlockOp] = field(default_factory=dict, compare=False, repr=False)
+
+    def whole_op(self, node: Node) -> BlockOp:
+        """How a node of order 0 or 1 is computed on whole arrays: found once, for all trials and replicates."""
+        op = self._whole.get(node)
+        if op is None:
+            order = node.type.order
+            bound = tuple(Coord(order + k) for k in range(bound_count(node)))
+            op = self._whole[node] = block_op(node, identity_coords(order), bound)
+        return op
 
     @property
     def has_pairs(self) -> bool:
