@@ -28,7 +28,6 @@ WEAK = 1e-4
 """Energy (squared norm) of a unit row outside the span of others, above which their Gram matrix may be factored, in
 float32 too: a third of the time of QR."""
 _SAFE_PIVOT = 1e-3
-_STEADY = 0.25
 _NEARLY = 0.9
 """A row goes before larger ones that are not larger by more than this: equal rows keep their order despite rounding."""
 _FIRST_CAPACITY = 16
@@ -107,22 +106,14 @@ class Basis:
         rows = self.outside(unit_rows(X))
         picks, weak = pivot_order(self._products.inner(rows, rows), WEAK, self.tolerance)
         before = self.rank
-        if len(picks):
-            self.adopt(self.orthonormal_outside(rows[picks[:room]]))
-        if len(weak) and (room is None or len(picks) < room):
+        if picks:
+            # once more outside: what the basis lacks in orthogonality would grow by 1/√WEAK with each batch
+            self.adopt(self.polished(self.outside(self.orthonormal(rows[picks[:room]]))))
+        if weak and (room is None or len(picks) < room):
             left = None if room is None else room - len(picks)
-            fresh = independent_rows(self.outside(rows[weak]) if len(picks) else rows[weak], self.tolerance)
+            fresh = independent_rows(self.outside(rows[weak]) if picks else rows[weak], self.tolerance)
             self.adopt(self.polished(self.outside(fresh[:left])))
         return self.rows[before:]
-
-    def orthonormal_outside(self, X: Array) -> Array:
-        """Gram–Schmidt, to rounding, of rows X (k, N) that are outside the basis and not nearly dependent."""
-        if not len(X):
-            return X
-        L = np.linalg.cholesky(self._products.inner(X, X))
-        E = self._divided(L, X)
-        # what X has of the basis by rounding grew by 1/L
-        return self.polished(self.outside(E) if np.diagonal(L).min() < _STEADY else E)
 
     def orthonormal(self, X: Array) -> Array:
         """Gram–Schmidt in the order of the rows, for well-conditioned X (k, N): X = L E, L Lᵀ = X Xᵀ / N, L_ii > 0.

@@ -70,12 +70,13 @@ class Sizes:
 def group_sizes(samples: int, columns: int) -> Sizes:
     """For the work of `samples`² entries or less, at columns of all matrices of at most so many.
 
-    Groups of N/16, and kets of up to 16 N samples, make tensors of N² entries.  Products with matrices cost (columns)
-    times the samples of a ket, so that kets have fewer where columns are many, and N where they may be more than N.
+    Groups of N/16 or more: tensors have N²/2 entries or fewer.  Products with matrices cost (columns) times the samples
+    of a ket, so that kets have 8 N samples where columns are few, fewer where they are many, and N where they may be
+    more than N.
     """
-    length = max(samples // 16, LEAST_GROUP)
+    length = 2 * max(samples // 32, LEAST_GROUP // 2)  # even: groups are halved
     share = columns / samples
-    factor = 16 if share <= 1 / 8 else 4 if share <= 1 / 2 else 2 if share <= 1 else 1
+    factor = 8 if share <= 1 / 8 else 3 if share <= 1 / 2 else 2 if share <= 1 else 1
     if samples < 2 * LEAST_GROUP or factor == 1:
         return Sizes(1, samples)
     return Sizes(min(factor, samples // length) * samples // length, length)

@@ -94,7 +94,9 @@ class WidthSpace:
         fit = min(count, self.room - self._basis.rank)
         if fit < count:
             self._warn_once(place)
-        G[:fit] = self._basis.adopt(self._basis.orthonormal_outside(self._basis.outside(G[:fit])))
+        # random columns have little of the basis: one projection leaves rounding
+        E = self._basis.orthonormal(self._basis.outside(G[:fit]))
+        G[:fit] = self._basis.adopt(self._basis.polished(E))
         return G
 
     def absorb(self, Q: Array, place: Place | None = None) -> None:

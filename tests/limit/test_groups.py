@@ -49,8 +49,8 @@ output <x | W @ y>
 
 
 def test_sizes() -> None:
-    assert group_sizes(4096, 300).samples == 16 * 4096
-    assert group_sizes(4096, 1500).samples == 4 * 4096
+    assert group_sizes(4096, 300).samples == 8 * 4096
+    assert group_sizes(4096, 1500).samples == 3 * 4096
     assert group_sizes(4096, 4000).samples == 2 * 4096
     assert group_sizes(4096, 5000).groups == 1
     assert group_sizes(100, 1).groups == 1
