@@ -15,6 +15,7 @@ from nexort.syntax import ast
 
 if TYPE_CHECKING:
     from nexort.api.mixed import Split
+    from nexort.exact import Blocks
     from nexort.limit import SpaceBound
 
 
@@ -78,6 +79,19 @@ class LimitMethod:
         return f"  {self.output}: {self.method}{where}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExactCost:
+    """What `--method exact` takes: memory at most, and how many evaluations of how many inputs each it makes."""
+
+    bytes: float
+    evaluations: int = 1
+    inputs: int | None = None
+
+    def line(self) -> str:
+        blocks = "" if self.inputs is None else f", in {self.evaluations} blocks of {self.inputs} inputs"
+        return f"  limit --method exact: at most {format_bytes(self.bytes)}{blocks}"
+
+
 LARGE_SHARE = 0.25
 """Of the time: what takes more is named."""
 MOST_WORK = 1e9
@@ -100,6 +114,8 @@ class CheckReport:
     """Values of order 2 or more in the graph, before those that need not be formed are taken apart."""
     costs: tuple[Cost, ...]
     """Of `limit` that of what is sampled."""
+    exact: ExactCost | None = None
+    """Where all outputs are exact."""
     methods: tuple[LimitMethod, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -124,10 +140,12 @@ class CheckReport:
         if self.methods:
             yield "limit"
             yield from (method.line() for method in self.methods)
-        if self.costs:
+        if self.costs or self.exact:
             yield "cost"
         for cost in self.costs:
             yield from cost.lines()
+        if self.exact:
+            yield self.exact.line()
         yield from (f"warning: {warning}" for warning in self.warnings)
 
 
@@ -147,11 +165,20 @@ def build_report(
     if isinstance(limit, NexortError):
         random, limit_cost, warnings = set[str](), (), (f"`nexort limit` will refuse this program: {limit.message}",)
         methods: tuple[LimitMethod, ...] = ()
+        exact = None
     else:
         random = {output.name for output in limit.outputs if not limit.random.isdisjoint(output.nodes)}
-        split = _split(limit, options)
-        methods = tuple(_methods(split))
-        limit_cost, warnings = _limit_cost(split.rest, options) if split.rest.outputs else ((), limit.notes)
+        from nexort.api.exact import blocks_of, plan_exactly
+
+        blocks = blocks_of(limit)
+        if blocks is None:
+            split = _split(limit, options)
+            methods = tuple(_methods(split))
+            limit_cost, warnings = _limit_cost(split.rest, options) if split.rest.outputs else ((), limit.notes)
+            exact = None if split.rest.outputs else _exact_cost(plan_exactly(limit))
+        else:
+            methods = tuple(LimitMethod(output=output.name, method="exact") for output in limit.outputs)
+            limit_cost, warnings, exact = (), limit.notes, _exact_cost(blocks)
     run_cost = () if options.width is None else (_run_cost(graph, options.width, options),)
     kinds = Counter(type(node).__name__ for node in graph.order)
     return CheckReport(
@@ -164,8 +191,15 @@ def build_report(
         tensors=sum(node.type.order >= 2 and not node.type.is_operator for node in graph.order),
         costs=(*run_cost, *limit_cost),
         methods=methods,
+        exact=exact,
         warnings=warnings,
     )
+
+
+def _exact_cost(plan: Blocks) -> ExactCost:
+    if plan.order == 1:
+        return ExactCost(bytes=plan.bytes)
+    return ExactCost(bytes=plan.bytes, evaluations=plan.evaluations, inputs=plan.inputs)
 
 
 def _outputs(graph: Graph, random: Collection[str]) -> Iterator[Quantity]:

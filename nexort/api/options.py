@@ -96,10 +96,15 @@ class LimitOptions(_Options):
         default=None,
         metadata={"help": "add work until every standard error is below it, and every bias below a third of it"},
     )
-    max_seconds: float | None = field(default=None, metadata={"help": "with --tol: the best answer within this time"})
+    max_seconds: float | None = field(
+        default=None, metadata={"help": "with --tol or exact: the best answer within this time"}
+    )
     max_memory: int | None = field(
         default=None,
-        metadata={"is_bytes": True, "help": "with --tol: the best answer within this memory, such as 2GB"},
+        metadata={
+            "is_bytes": True,
+            "help": "with --tol or exact: the best answer within this memory, as 2GB",
+        },
     )
     method: Method = field(
         default="auto",
@@ -121,10 +126,10 @@ class LimitOptions(_Options):
     def _refuse_unbuilt(self) -> None:
         super()._refuse_unbuilt()
         for name in ("max_seconds", "max_memory"):
-            if self.tol is None and getattr(self, name) is not None:
+            if self.tol is None and self.method != "exact" and getattr(self, name) is not None:
                 raise UsageFault(
                     f"{name} limits the work that a tolerance asks for, and there is no tolerance",
-                    hint="add --tol, for example --tol 1e-3",
+                    hint="add --tol, for example --tol 1e-3, or --method exact",
                 )
 
 

@@ -212,6 +212,8 @@ class Results(ABC, Mapping[str, Out], Generic[Out]):
     warnings: tuple[str, ...] = ()
     tolerance: ToleranceReport | None = None
     """How the work towards a tolerance ended."""
+    unfinished: tuple[str, ...] = ()
+    """The outputs that lack numbers (NaN) because the work was stopped."""
 
     def __getitem__(self, name: str) -> Out:
         if name not in self.outputs:
@@ -230,8 +232,8 @@ class Results(ABC, Mapping[str, Out], Generic[Out]):
 
     @property
     def unreached(self) -> tuple[str, ...]:
-        """The outputs that are less accurate than the tolerance asked for."""
-        return self.tolerance.unreached if self.tolerance is not None else ()
+        """The outputs that lack numbers, or are less accurate than the tolerance asked for."""
+        return self.tolerance.unreached if self.tolerance is not None else self.unfinished
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:

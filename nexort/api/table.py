@@ -74,7 +74,11 @@ class NameColumn:
 
 def common_name(names: Any) -> str:
     """The name that all share, or `mixed`."""
-    found = {str(name) for name in np.ravel(names)}
+    array = np.asarray(names)
+    # one name for all elements of a large output is a view of a single one
+    if array.size and not any(array.strides):
+        array = array[(slice(1),) * array.ndim]
+    found = {str(name) for name in array.flat}
     return found.pop() if len(found) == 1 else "mixed"
 
 

@@ -23,12 +23,14 @@ Accepts any graph whose limit is not random; raises ComputationFault, at the sta
 dimensions, a function is taken of a sum over a family of functions, or a tensor is not a sum of products.
 """
 
-from nexort.exact.blocks import Blocks
+from nexort.exact.blocks import LARGEST, Blocks
 from nexort.exact.evaluate import METHOD, ExactPart, evaluate_where_possible
 from nexort.exact.program import StoppedError, evaluate_exactly, plan_memory
+from nexort.exact.rows import restrict
 from nexort.exact.work import Work
 
 __all__ = [
+    "LARGEST",
     "METHOD",
     "Blocks",
     "ExactPart",
@@ -37,4 +39,5 @@ __all__ = [
     "evaluate_exactly",
     "evaluate_where_possible",
     "plan_memory",
+    "restrict",
 ]

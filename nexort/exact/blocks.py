@@ -42,11 +42,21 @@ class Blocks:
         return [np.sort(np.concatenate([points[k] for k in line])) for line in lines(self.order)]
 
     @property
+    def evaluations(self) -> int:
+        return 1 if self.order == 1 else self.order * (self.order + 1)
+
+    @property
+    def inputs(self) -> int:
+        """Rows of an evaluation, at most."""
+        assert self.rows is not None
+        return -(-self.rows.length // self.order**2) * self.order
+
+    @property
     def bytes(self) -> float:
         """The memory at most: results, and what each thread works with."""
         if self.rows is None or self.order == 1:
             return estimate_bytes(self.graph)
-        part = restrict(self.graph, self.rows, np.arange(-(-self.rows.length // self.order)))
+        part = restrict(self.graph, self.rows, np.arange(min(self.inputs, self.rows.length)))
         results = sum(8 * prod(node.type.shape) for node in self.graph.results)
         return results + self.threads * estimate_bytes(part)
 

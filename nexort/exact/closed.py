@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from nexort.exact.covariances import Covariances, Group
 from nexort.exact.forms import Array, Form
 from nexort.exact.laws import Initial, Moment
 from nexort.exact.monomials import Expansion, Monomials, NoClosedFormError, is_zero
+
+OPERATIONS = 4
+"""Array operations for a monomial: of four of relu(x) relu(y) two are odd, and two take about eight."""
 
 
 def closed_value(group: Group, cov: Covariances) -> Array | float | None:
@@ -48,6 +52,7 @@ def closed_slopes(group: Group, cov: Covariances) -> list[tuple[Form, Array | fl
 
 def _expand(group: Group, law: Initial) -> Monomials:
     monomials = Expansion(law.square_of_sign).product(group.factors)
+    law.cov.work.add(OPERATIONS * len(monomials) * prod(np.broadcast_shapes(*(x.shape for x in group.all_forms))))
     return tuple(m for m in monomials if np.any(m.coefficient))
 
 

@@ -58,6 +58,10 @@ class Group:
         return (*(Linear(form) for form in self.forms), *self.atoms)
 
     @property
+    def all_forms(self) -> tuple[Form, ...]:
+        return (*self.forms, *self.inner)
+
+    @property
     def inner(self) -> tuple[Form, ...]:
         """The forms that the functions read, each once."""
         return tuple({id(form): form for atom in self.atoms for form in forms_in(atom)}.values())

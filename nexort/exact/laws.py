@@ -194,7 +194,7 @@ class Initial(Law):
 
     def __init__(self, cov: Covariances) -> None:
         super().__init__()
-        self._cov = cov
+        self.cov = cov
 
     def _mean(self, x: Variable) -> Any:
         total = x.constant
@@ -207,7 +207,7 @@ class Initial(Law):
         total: Any = x.noise if x.key == y.key else 0.0
         for a, form in x.parts:
             for b, other in y.parts:
-                c = self._cov(form, other)
+                c = self.cov(form, other)
                 if c.any():
                     total = total + a * b * c
         return total
