@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compiling import compile_notes, compile_table, measure_compile
+from benchmarks.device import device_notes, device_table, measure_device
 from benchmarks.finite import finite_notes, finite_table, measure_finite
 from benchmarks.kernel import kernel_notes, kernel_table, measure_kernel
 from benchmarks.machine import available_cores, describe_machine
@@ -34,6 +35,7 @@ ROWS = {
     "compile": Row(measure_compile, compile_table, compile_notes),
     "finite": Row(measure_finite, finite_table, finite_notes),
     "kernel": Row(measure_kernel, kernel_table, kernel_notes),
+    "device": Row(measure_device, device_table, device_notes),
     "scaling": Row(measure_scaling, scaling_table, scaling_notes),
 }
 

@@ -67,7 +67,7 @@ class _Problem:
     def __init__(self, width: int) -> None:
         import torch
 
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator(torch.get_default_device()).manual_seed(0)
 
         def normal(*shape: int) -> Any:
             return torch.randn(*shape, generator=generator)
@@ -101,8 +101,17 @@ class _Problem:
             loss.backward()
             update(t)
             if t in steps:
+                _wait_for_device()
                 seconds.append(time.perf_counter() - begin)
         return seconds
+
+
+def _wait_for_device() -> None:
+    """On a GPU, what was asked for may still be under way."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 CONTENDERS: dict[str, Callable[[int, tuple[int, ...]], list[float]]] = {

@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "programs" / "adam_mup.nx"
-PACKAGES = ("numpy", "scipy", "sympy", "networkx", "lark", "torch")
+PACKAGES = ("numpy", "scipy", "sympy", "networkx", "lark", "torch", "jax")
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
