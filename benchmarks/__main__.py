@@ -18,6 +18,7 @@ from benchmarks.compiling import compile_notes, compile_table, measure_compile
 from benchmarks.device import device_notes, device_table, measure_device
 from benchmarks.finite import finite_notes, finite_table, measure_finite
 from benchmarks.kernel import kernel_notes, kernel_table, measure_kernel
+from benchmarks.limit import limit_notes, limit_table, measure_limit
 from benchmarks.machine import available_cores, describe_machine
 from benchmarks.scaling import measure_scaling, scaling_notes, scaling_table
 from benchmarks.starting import measure_start, start_notes, start_table
@@ -34,6 +35,7 @@ ROWS = {
     "start": Row(measure_start, start_table, start_notes),
     "compile": Row(measure_compile, compile_table, compile_notes),
     "finite": Row(measure_finite, finite_table, finite_notes),
+    "limit": Row(measure_limit, limit_table, limit_notes),
     "kernel": Row(measure_kernel, kernel_table, kernel_notes),
     "device": Row(measure_device, device_table, device_notes),
     "scaling": Row(measure_scaling, scaling_table, scaling_notes),
