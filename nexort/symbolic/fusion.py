@@ -7,6 +7,7 @@ of Adam one multiplication is left.  Results equal those of the functions in tur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -19,6 +20,9 @@ Scaled: TypeAlias = tuple[float, Operand]
 
 FURTHEST = 2.0**40
 """Factors between 1/FURTHEST and FURTHEST are held back; others might take intermediate values out of range."""
+
+LEAST_SHIFT = 2.0**-100
+"""A number added is moved inside a factor where that leaves it between this and the inverse, accurate in float32."""
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class Fusion:
         return read(program.result)
 
     def apply(self, op: Operation, inputs: Sequence[Scaled]) -> Scaled:
-        """op(inputs): numeric factors pass through products, quotients and signs."""
+        """op(inputs): numeric factors pass through products, quotients, signs and roots."""
         constants = [operand.value for _, operand in inputs if isinstance(operand, Constant)]
         if len(constants) == len(inputs):
             return self.number(apply_to_numbers(op, constants))
@@ -66,6 +70,8 @@ class Fusion:
                 factor = f * g if op == "multiply" else f / g
                 if _is_near(factor):
                     return factor, self._lowering.emit(op, x, y)
+            case "sqrt", [(factor, operand)] if factor > 0:
+                return math.sqrt(factor), self._lowering.emit("sqrt", operand)
             case (("add" | "subtract"), _):
                 return self._sum(inputs[0], inputs[1] if op == "add" else (-inputs[1][0], inputs[1][1]))
             case _:
@@ -79,6 +85,14 @@ class Fusion:
         return 1.0, self._lowering.emit("multiply", self.settle(value), Constant(number))
 
     def _sum(self, left: Scaled, right: Scaled) -> Scaled:
+        if isinstance(left[1], Constant):
+            left, right = right, left
+        factor, operand = left
+        if isinstance(right[1], Constant) and abs(factor) != 1:
+            # f x + c = f (x + c / f)
+            shift = right[0] * right[1].value / factor
+            if LEAST_SHIFT <= abs(shift) <= 1 / LEAST_SHIFT:
+                return factor, self._lowering.emit("add", operand, Constant(shift))
         (f, x), (g, y) = self._signed(left), self._signed(right)
         if f == g:
             return f, self._lowering.emit("add", x, y)
