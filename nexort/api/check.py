@@ -168,9 +168,10 @@ def build_report(
         exact = None
     else:
         random = {output.name for output in limit.outputs if not limit.random.isdisjoint(output.nodes)}
-        from nexort.api.exact import blocks_of, plan_exactly
+        from nexort.api.exact import plan_exactly
+        from nexort.api.mixed import affordable_blocks
 
-        blocks = blocks_of(limit)
+        blocks = affordable_blocks(limit, LimitOptions(samples=options.samples, dtype=options.dtype))
         if blocks is None:
             split = _split(limit, options)
             methods = tuple(_methods(split))

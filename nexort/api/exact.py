@@ -14,17 +14,8 @@ from nexort.api.options import LimitOptions
 from nexort.api.results import LimitOutput, LimitResults
 from nexort.engine import available_threads
 from nexort.errors import ComputationFault
-from nexort.exact import (
-    LARGEST,
-    METHOD,
-    Blocks,
-    StoppedError,
-    evaluate_exactly,
-    evaluate_where_possible,
-    plan_memory,
-    restrict,
-)
-from nexort.graph import Data, Graph
+from nexort.exact import METHOD, Blocks, StoppedError, evaluate_exactly, plan_memory
+from nexort.graph import Graph
 from nexort.limit import lower_to_kets
 
 
@@ -66,19 +57,6 @@ def compute_limit_exactly(
     if stop is not None and stop.is_interrupt:
         raise Interrupted(None if _is_empty(values) else results)
     return results
-
-
-def blocks_of(graph: Graph) -> Blocks | None:
-    """The blocks of the exact method for a program of many inputs whose outputs are all exact; None for others."""
-    lengths = [max(node.type.shape, default=0) for node in graph.order if isinstance(node, Data)]
-    if graph.is_random or max(lengths, default=0) <= LARGEST:
-        return None
-    plan = plan_exactly(graph)
-    if plan.rows is None or plan.order == 1:
-        return None
-    # blocks differ in their numbers only
-    few = restrict(plan.graph, plan.rows, np.arange(3))
-    return None if evaluate_where_possible(few.results).refusals else plan
 
 
 def plan_exactly(graph: Graph) -> Blocks:

@@ -11,18 +11,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexort.api.compute import Interrupted, Progress, compute_limit
-from nexort.api.exact import exact_output
+from nexort.api.exact import exact_output, plan_exactly
 from nexort.api.options import LimitOptions
 from nexort.api.results import LimitOutput, LimitResults, RandomLimitOutput
+from nexort.engine import available_bytes
 from nexort.errors import ComputationFault
-from nexort.exact import METHOD, ExactPart, Work, evaluate_where_possible
-from nexort.graph import Graph, Output
+from nexort.exact import LARGEST, METHOD, Blocks, ExactPart, Work, evaluate_where_possible, restrict
+from nexort.graph import Data, Graph, Output
 from nexort.limit import LimitRun, lower_to_kets
 from nexort.passes import reads_known_value, with_known_values
 
@@ -33,6 +35,8 @@ LEAST_WORK = 1e8
 """Of the exact method, whatever sampling takes: some tenths of a second."""
 SHARE = 1 / 50
 """Work allowed for each operation of sampling, most of which are of matrix products and many times faster."""
+FEW_INPUTS = (4, 8)
+"""Of which programs of many inputs take the work that is measured."""
 PARTICLES, MIXED = "particles", "mixed"
 
 
@@ -108,14 +112,12 @@ def split_limit(graph: Graph, options: LimitOptions, most: float = np.inf) -> Sp
     """The exact part of a limit, found with at most so much work; raises WidthFault."""
     lowered, warnings = lower_to_kets(graph)
     in_order = sorted(zip(graph.results, lowered.results, strict=True), key=lambda pair: pair[0].serial)
-
-    def more() -> float:
-        run = LimitRun(lowered, samples=options.samples, dtype=options.dtype, reduce=options.reductions)
-        return min(most, SHARE * options.replicates * run.estimate.flops)
-
+    work = Work(
+        min(most, LEAST_WORK), lambda: min(most, _share_of_sampling(lowered, options)), memory=available_bytes() or inf
+    )
     try:
         with np.errstate(all="ignore"):
-            part = evaluate_where_possible([node for _, node in in_order], Work(min(most, LEAST_WORK), more))
+            part = evaluate_where_possible([node for _, node in in_order], work)
     except MemoryError:
         part = ExactPart(values={}, refusals={})
     rest = with_known_values(lowered, part.values)
@@ -127,6 +129,37 @@ def split_limit(graph: Graph, options: LimitOptions, most: float = np.inf) -> Sp
         refusals=dict(_refusals(lowered, part)),
         warnings=(*graph.notes, *warnings),
     )
+
+
+def _share_of_sampling(lowered: Graph, options: LimitOptions) -> float:
+    run = LimitRun(lowered, samples=options.samples, dtype=options.dtype, reduce=options.reductions)
+    return SHARE * options.replicates * run.estimate.flops
+
+
+def affordable_blocks(graph: Graph, options: LimitOptions) -> Blocks | None:
+    """The blocks in which the exact method computes all outputs of a program of many inputs; None for others.
+
+    The work is that of pairs of inputs: what twice as many of a few inputs take more, times the pairs that there are.
+    """
+    lengths = [max(node.type.shape, default=0) for node in graph.order if isinstance(node, Data)]
+    if graph.is_random or max(lengths, default=0) <= LARGEST:
+        return None
+    try:
+        plan = plan_exactly(graph)
+        rows = plan.rows
+        if rows is None or plan.order == 1:
+            return None
+        works = (Work(LEAST_WORK), Work(LEAST_WORK))
+        for count, work in zip(FEW_INPUTS, works, strict=True):
+            few = restrict(plan.graph, rows, np.arange(count))
+            with np.errstate(all="ignore"):
+                if evaluate_where_possible(few.results, work).refusals:
+                    return None
+    except (ComputationFault, MemoryError):
+        return None
+    few, more = FEW_INPUTS
+    each = (works[1].done - works[0].done) / (more**2 - few**2)
+    return plan if each * rows.length**2 <= max(LEAST_WORK, _share_of_sampling(plan.graph, options)) else None
 
 
 def _is_ket(output: Output) -> bool:

@@ -208,12 +208,11 @@ class Program:
         """`announce` is told what a tolerance is predicted to cost."""
         graph = self._graph_of_limit(given) if given else self.limit_graph
         config = {**self._echo(options), "given": list(given or ())}
-        from nexort.api.exact import blocks_of, compute_limit_exactly
+        from nexort.api.exact import compute_limit_exactly
+        from nexort.api.mixed import affordable_blocks, compute_limit_mixed, compute_limit_sampled
 
-        if options.method == "exact" or (options.method == "auto" and blocks_of(graph) is not None):
+        if options.method == "exact" or (options.method == "auto" and affordable_blocks(graph, options) is not None):
             return compute_limit_exactly(graph, options, config, self.name, progress)
-        from nexort.api.mixed import compute_limit_mixed, compute_limit_sampled
-
         compute = compute_limit_mixed if options.method == "auto" else compute_limit_sampled
         return compute(graph, options, config, self.name, progress, announce)
 

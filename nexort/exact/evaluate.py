@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from nexort.engine import format_bytes
 from nexort.errors import ComputationFault
 from nexort.exact.averages import average, number_of, product_terms
+from nexort.exact.blocks import WORKING
 from nexort.exact.compose import Value, apply_function
 from nexort.exact.forms import Array, Form, Gaussians, Leaves, place
 from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
@@ -117,6 +120,9 @@ class Evaluation:
                 return
 
     def _decide(self, node: Node) -> ComputationFault | None:
+        needed = statement_bytes(node)
+        if needed > self.work.memory:
+            return ComputationFault(f"not exact: it would take {format_bytes(needed)} of memory", node.span, hint=HINT)
         try:
             self._values[node] = self._checked(node)
         except ComputationFault as refusal:
@@ -271,6 +277,13 @@ class Evaluation:
         if key not in self._operators:
             self._operators[key] = InitialOperator(matrix.variance, self._gaussians)
         return self._operators[key]
+
+
+def statement_bytes(node: Node) -> float:
+    """What a statement works with: a product with a matrix, all pairs of its arguments."""
+    count = prod(node.type.shape)
+    pairs = count if isinstance(node, MatMul) else prod(node.summed) if isinstance(node, Contract) else 1
+    return 8.0 * WORKING * count * pairs
 
 
 def _entries(value: Value) -> float:

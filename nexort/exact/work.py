@@ -29,6 +29,8 @@ class Work:
     most: float = inf
     more: Callable[[], float] | None = None
     done: float = 0.0
+    memory: float = inf
+    """Bytes that a single statement may work with."""
 
     @property
     def is_spent(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 import nexort
 from nexort.api import LimitOptions
-from nexort.api.mixed import LEAST_WORK, split_limit
+from nexort.api.mixed import LEAST_WORK, affordable_blocks, split_limit
 from nexort.cli import main
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -188,6 +188,23 @@ def test_the_work_is_bounded_by_that_of_sampling() -> None:
     assert few.refusals["K"].message.endswith("more work than sampling would be")
     assert many.method("K") == "exact" and not many.refusals
     assert split_limit(graph, LimitOptions(samples=1 << 20), most=LEAST_WORK / 2).method("K") == "particles"
+
+
+def test_kernels_of_many_inputs_are_exact_where_that_is_no_more_work() -> None:
+    """Closed forms cost little for each pair of inputs, integrals much."""
+    inputs = {"xi": np.random.default_rng(1).standard_normal((700, 3))}
+    for phi, is_exact in (("relu", True), ("silu", False)):
+        graph = nexort.compile(KERNELS.replace("tanh", phi), data=inputs).limit_graph
+        assert (affordable_blocks(graph, LimitOptions(samples=1024)) is not None) is is_exact
+    few = nexort.compile(KERNELS.replace("tanh", "relu"), data={"xi": INPUTS}).limit_graph
+    assert affordable_blocks(few, LimitOptions()) is None
+
+
+def test_a_statement_beyond_the_memory_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexort.api.mixed.available_bytes", lambda: 10_000)
+    split = split_limit(nexort.compile(KERNELS, data={"xi": INPUTS}).limit_graph, LimitOptions(samples=64))
+    assert split.method("K") == "particles"
+    assert split.refusals["K"].message.startswith("not exact: it would take ")
 
 
 @pytest.mark.parametrize("body", ["tanh(y + sin(y)) + 0.1", "y * tanh(y)", "relu(y - 0.1 * x)^2 - y"])
