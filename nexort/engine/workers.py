@@ -153,8 +153,8 @@ def single_threaded_blas() -> Generator[None]:
 
 PRODUCT_BLOCKS = 16
 """Units of work of a matrix product: balances any number of threads."""
-LEAST_BLOCK, MOST_BLOCK = 128, 512
-"""Bounds of a block: BLAS lays out the argument anew for each, and takes a few blocks to be as fast as it can be."""
+LEAST_BLOCK, MOST_BLOCK, BLOCK_UNIT = 128, 512, 64
+"""Bounds of a block, and what it is a multiple of: BLAS lays out the argument anew for each, and likes whole panels."""
 
 
 def multiply_matrix(
@@ -165,7 +165,7 @@ def multiply_matrix(
     matrix (n, n); argument, out (k, n).
     """
     n = matrix.shape[0]
-    size = min(MOST_BLOCK, max(LEAST_BLOCK, -(-n // PRODUCT_BLOCKS)))
+    size = min(MOST_BLOCK, max(LEAST_BLOCK, BLOCK_UNIT * -(-n // (PRODUCT_BLOCKS * BLOCK_UNIT))))
 
     def block(b: int) -> None:
         part = slice(b * size, min((b + 1) * size, n))
