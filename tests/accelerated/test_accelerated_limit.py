@@ -9,6 +9,8 @@ import pytest
 
 import nexort
 from accelerated.engines import ORDER_3, SIGNS, assert_equal, replicates
+from nexort.limit import LimitRun
+from nexort.limit.meaning import KetMeaning
 
 pytest.importorskip("jax")
 from nexort.accelerated import open_accelerator
@@ -36,7 +38,24 @@ def test_a_random_limit_is_equal():
 
 @pytest.mark.long
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_every_program_is_equal(path):
-    settings = {"T": STEPS[path.stem]} if path.stem in STEPS else {}
-    ours, theirs = replicates(nexort.load(path, **settings), 512, open_accelerator("cpu"))
-    assert_equal(ours, theirs, 1e-8)
+def test_every_program_is_equal(path, monkeypatch):
+    """As far as NumPy's result withstands rounding, which arguments that nearly depend on each other enlarge."""
+    program = nexort.load(path, **({"T": STEPS[path.stem]} if path.stem in STEPS else {}))
+    ours, theirs = replicates(program, 512, open_accelerator("cpu"))
+    assert_equal(ours, theirs, 1e-9 + 30 * _sensitivity(program, ours, monkeypatch))
+
+
+def _sensitivity(program, ours, monkeypatch):
+    """The largest relative change of an output where initial vectors change by 1e-15."""
+    draw = KetMeaning.initial_vector
+    noise = np.random.default_rng(0)
+
+    def changed(self, node):
+        vector = draw(self, node)
+        return vector * (1 + 1e-15 * noise.standard_normal(vector.shape))
+
+    monkeypatch.setattr(KetMeaning, "initial_vector", changed)
+    theirs = LimitRun(program.limit_graph, samples=512).replicate(0)
+    changes = [np.abs(theirs[name] - ours[name]).max() / np.abs(ours[name]).max(initial=1e-300) for name in ours]
+    assert max(changes) < 1e-3
+    return max(changes)
