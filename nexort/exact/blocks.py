@@ -20,7 +20,7 @@ from nexort.symbolic import kernel
 LARGEST = 640
 """More rows are evaluated in blocks: arrays of their pairs leave the cache."""
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
-WORKING = 14
+WORKING = 20
 """Arrays of the largest product of two families that an expectation holds at once."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import prod
 from typing import Any
 
@@ -53,7 +54,12 @@ def closed_slopes(group: Group, cov: Covariances) -> list[tuple[Form, Array | fl
 def _expand(group: Group, law: Initial) -> Monomials:
     monomials = Expansion(law.square_of_sign).product(group.factors)
     law.cov.work.add(OPERATIONS * len(monomials) * prod(np.broadcast_shapes(*(x.shape for x in group.all_forms))))
-    return tuple(m for m in monomials if np.any(m.coefficient))
+    kept = tuple(m for m in monomials if np.any(m.coefficient))
+    # ∂(sign X sign Y sign Z) is no sum of 2 δ times the other two where all three jump at once
+    for m in kept:
+        if len(m.signs) > 2 and any(np.any(law.residual(x, y) == 0) for x, y in combinations(m.signs, 2)):
+            raise NoClosedFormError
+    return kept
 
 
 def _real(value: Any) -> Any:

@@ -113,13 +113,10 @@ class Law(ABC):
     def _expect(self, m: Moment) -> Any:
         if m.is_odd and all(is_zero(self.mean(x)) for x in m.variables):
             return 0.0
-        steep = next((i for i, (k, _) in enumerate(m.densities) if k), None)
-        if steep is not None:
-            (k, y), others = m.densities[steep], _without(m.densities, steep)
-            return self._steep(k - 1, y, Moment(m.linear, m.signs, others))
-        if m.densities:
-            (_, y), others = m.densities[0], m.densities[1:]
-            return self._density(y) * Conditional(self, y).expect(Moment(m.linear, m.signs, others))
+        # first those that are no derivatives: the rule for the others makes derivatives of all densities
+        for i, (k, y) in sorted(enumerate(m.densities), key=lambda item: item[1][0]):
+            rest = Moment(m.linear, m.signs, _without(m.densities, i))
+            return self._steep(k - 1, y, rest) if k else self._density(y) * Conditional(self, y).expect(rest)
         if m.linear:
             return self._along(m.linear[0], Moment(m.linear[1:], m.signs))
         return self._signs(m.signs)
@@ -279,4 +276,7 @@ class Conditional(Law):
             return law.covariance(x, y)
         if x.key == y.key:
             return over(law.residual(x, given), law.covariance(given, given))
-        return law.covariance(x, y) - over(cx * cy, law.covariance(given, given))
+        c = law.covariance(x, y) - over(cx * cy, law.covariance(given, given))
+        # what has no variance left has no rounding errors for covariances either
+        most = np.sqrt(self.covariance(x, x)) * np.sqrt(self.covariance(y, y))
+        return np.clip(c, -most, most)

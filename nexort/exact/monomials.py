@@ -76,6 +76,8 @@ class Expansion:
 
     def __init__(self, square_of_sign: Callable[[Variable], Any]) -> None:
         self._square_of_sign = square_of_sign
+        self._sums: dict[Any, Variable] = {}
+        """Variables of several forms, by their coefficients over the first."""
 
     def product(self, factors: Sequence[Factor]) -> Monomials:
         """∏ factors; raises NoClosedFormError."""
@@ -127,7 +129,13 @@ class Expansion:
         if len(x.parts) == 1 and is_zero(x.constant):
             ((coefficient, form),) = x.parts
             return (Monomial(np.sign(coefficient), signs=(of_form(form),)),)
-        return (Monomial(signs=(x,)),)
+        numbers = [x.constant, *(coefficient for coefficient, _ in x.parts)]
+        if not x.parts or any(np.size(number) != 1 for number in numbers):
+            return (Monomial(signs=(x,)),)
+        values = [float(np.reshape(number, ())) for number in numbers]
+        scale = values[1]
+        key = tuple(value / scale for value in values), tuple(id(form) for _, form in x.parts)
+        return (Monomial(float(np.sign(scale)), signs=(self._sums.setdefault(key, _scaled(x, 1 / scale)),)),)
 
     def _step(self, x: Variable) -> Monomials:
         (sign,) = self._sign(x)
@@ -201,6 +209,10 @@ def combine(first: Variable, second: Variable, factor: float) -> Variable:
         known, _ = parts.get(id(form), (0.0, form))
         parts[id(form)] = (known + factor * c, form)
     return _variable(tuple(parts.values()), first.constant + factor * second.constant)
+
+
+def _scaled(x: Variable, factor: float) -> Variable:
+    return _variable(tuple((factor * c, form) for c, form in x.parts), factor * x.constant)
 
 
 def _variable(parts: tuple[tuple[Any, Form], ...], constant: Any) -> Variable:
