@@ -5,8 +5,8 @@ G stands for the other factors, ∂_j for the derivative in the j-th variable, C
 | factor | rule |
 |---|---|
 | e^E | E e^E G = e^(m_E + C_EE/2) E G, all means moved by C_jE (Cameron–Martin); E may be complex |
-| δ^(k+1)(Y) | C_YY E δ^(k+1) G = −k E δ^(k−1) G − m_Y E δ^(k) G − Σ_j C_jY E δ^(k) ∂_j G |
 | δ(Y) | density of Y at 0, times the conditional expectation: means − C_jY m_Y/C_YY, covariances − C_iY C_jY/C_YY |
+| δ^(k+1)(Y) | C_YY E δ^(k+1) G = −k E δ^(k−1) G − m_Y E δ^(k) G − Σ_j C_jY E δ^(k) ∂_j G |
 | X | E X G = m_X E G + Σ_j C_jX E ∂_j G (Stein), ∂ sign = 2 δ |
 | sign X | erf(m/√(2 C_XX)) |
 | sign X sign Y | (2/π) atan2(C_XY, √(C_XX C_YY − C_XY²)) for means 0 |
