@@ -97,14 +97,16 @@ class Basis:
         """X − C Q: the part of each row orthogonal to the basis, to rounding relative to the row itself."""
         return self._products.combine(-self.coordinates(X), self.rows, start=X)
 
-    def extend(self, X: Array, room: int | None = None) -> Array:
+    def extend(self, X: Array, room: int | None = None, *, ordered: int = 0) -> Array:
         """Adds an orthonormal basis of what X (k, N) has outside the basis, `room` rows at most; returns those rows.
 
-        The largest directions come first: rows are taken in the order of a Cholesky factorisation with pivoting, and
-        the weak ones, which depend on others almost, at the end.
+        The `ordered` largest directions come first, all of them if there is no room for all: rows are taken in the
+        order of a Cholesky factorisation with pivoting, the weak ones, which depend on others almost, at the end.
         """
         rows = self.outside(unit_rows(X))
-        picks, weak = pivot_order(self._products.inner(rows, rows), WEAK, self.tolerance)
+        if room is not None and room < len(rows):
+            ordered = room
+        picks, weak = pivot_order(self._products.inner(rows, rows), ordered, self.tolerance)
         before = self.rank
         if picks:
             # once more outside: what the basis lacks in orthogonality would grow by 1/√WEAK with each batch
@@ -150,25 +152,39 @@ def unit_rows(X: Array) -> Array:
     return rows / np.sqrt(np.mean(np.square(rows), axis=1, keepdims=True))
 
 
-def pivot_order(gram: Array, weak: float, tolerance: float) -> tuple[list[int], list[int]]:
-    """(rows by their energy outside the span of those before, largest first, down to `weak`; the rest above zero).
+def pivot_order(gram: Array, ordered: int, tolerance: float) -> tuple[list[int], list[int]]:
+    """(rows by their energy outside the span of those before, largest first, down to `WEAK`; the rest above zero).
 
-    From the Gram matrix (k, k) of rows of norm at most 1: the pivots of its Cholesky factorisation.
+    From the Gram matrix (k, k) of rows of norm at most 1: the pivots of its Cholesky factorisation.  After the first
+    `ordered` of them rows stay in their order where none is weak in it.
     """
     G = gram.astype(np.float64)
     left = np.diagonal(G).copy()
     size = np.sqrt(left)
-    factor = np.empty((0, len(G)))
+    factor = np.empty_like(G)
     picks: list[int] = []
-    while len(picks) < len(G) and left.max() > weak:
+    while len(picks) < len(G) and left.max() > WEAK:
+        if len(picks) == ordered:
+            rest = [i for i in range(len(G)) if i not in picks]
+            known = factor[:ordered, rest]
+            if _is_strong(G[np.ix_(rest, rest)] - known.T @ known):
+                return [*picks, *rest], []
         i = int(np.argmax(left > _NEARLY * left.max()))
-        row = (G[i] - factor[:, i] @ factor) / np.sqrt(left[i])
-        factor = np.vstack([factor, row])
+        known = factor[: len(picks)]
+        row = factor[len(picks)] = (G[i] - known[:, i] @ known) / np.sqrt(left[i])
         picks.append(i)
         left = np.maximum(left - row**2, 0)
         left[picks] = 0
     chosen = set(picks)
     return picks, [i for i in range(len(G)) if i not in chosen and size[i] > tolerance]
+
+
+def _is_strong(gram: Array) -> bool:
+    """Whether each row has more energy than `WEAK` outside the span of those before it."""
+    try:
+        return bool(np.diagonal(np.linalg.cholesky(gram)).min() ** 2 > WEAK)
+    except np.linalg.LinAlgError:
+        return False
 
 
 def independent_rows(R: Array, tolerance: float) -> Array:

@@ -77,9 +77,14 @@ class Points:
         self.used = 0
         """Coordinates drawn so far."""
 
+    @property
+    def nets(self) -> int:
+        """How many of the next coordinates will be Sobol points."""
+        return max(COORDINATES - self.used, 0) if self._has_net else 0
+
     def draw(self, stream: np.random.Generator, count: int) -> Array:
         """The next `count` coordinates, (count, N), each N(0, 1)."""
-        nets = max(min(count, COORDINATES - self.used), 0) if self._has_net else 0
+        nets = min(count, self.nets)
         columns = np.empty((count, self._samples))
         for k in range(nets):
             columns[k] = kept_samples(stream, net_column(self.used + k, stream, whole_samples(stream, self._samples)))

@@ -90,7 +90,7 @@ class Side:
         return restore
 
     def _learn(self, X: Array, place: Place | None) -> None:
-        fresh = self._arguments.extend(X)
+        fresh = self._arguments.extend(X, ordered=self._target.nets)
         if self.rank >= self._source.samples:
             raise ComputationFault(
                 f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have"

@@ -81,6 +81,11 @@ class WidthSpace:
         return self._basis.rows.dtype
 
     @property
+    def nets(self) -> int:
+        """How many of the next columns will be Sobol points, the better the earlier."""
+        return self._points.nets
+
+    @property
     def columns(self) -> Array:
         """An orthonormal basis (rank, N) of the columns of the space, the ket of ones first (if it is there)."""
         return self._basis.rows
