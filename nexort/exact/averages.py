@@ -10,7 +10,8 @@ import numpy as np
 from nexort.exact.expect import expect, expect_slopes
 from nexort.exact.forms import Array, Gaussians
 from nexort.exact.kets import Ket, bind, collect, multiply_terms, place_ket
-from nexort.exact.terms import NotExactError, Term, Terms
+from nexort.exact.terms import Term, Terms
+from nexort.exact.work import NotExactError
 
 MAX_TERMS = 4096
 """Products of more terms are refused."""

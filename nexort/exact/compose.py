@@ -12,7 +12,8 @@ from nexort.exact.averages import number_of
 from nexort.exact.forms import Array
 from nexort.exact.functions import operate_on_arrays
 from nexort.exact.kets import Ket, add, constant, multiply, scale, unrolled
-from nexort.exact.terms import Atom, Factor, NotExactError, Term, Terms
+from nexort.exact.terms import Atom, Factor, Term, Terms
+from nexort.exact.work import NotExactError
 from nexort.symbolic import Constant, Fn, Operand, Operation, kernel, numpy_operation
 
 Value: TypeAlias = Ket | Array

@@ -18,8 +18,8 @@ from nexort.exact.forms import Array, Form, Gaussians, Leaves, place
 from nexort.exact.kets import Ket, add, bind, constant, place_ket, scale, select, stack, with_width_axes
 from nexort.exact.numbers import sum_product
 from nexort.exact.operators import InitialOperator
-from nexort.exact.terms import Linear, NotExactError, Term
-from nexort.exact.work import CALL, Work
+from nexort.exact.terms import Linear, Term
+from nexort.exact.work import CALL, NotExactError, Work
 from nexort.graph import (
     Average,
     Contract,

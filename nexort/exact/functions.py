@@ -9,7 +9,8 @@ import numpy as np
 
 from nexort.exact.forms import Array, Form
 from nexort.exact.kets import pad
-from nexort.exact.terms import Atom, Factor, Linear, NotExactError, Term, Terms
+from nexort.exact.terms import Atom, Factor, Linear, Term, Terms
+from nexort.exact.work import NotExactError
 from nexort.symbolic import MASKS, Operation, numpy_operation
 
 

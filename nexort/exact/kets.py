@@ -17,7 +17,8 @@ from functools import reduce
 import numpy as np
 
 from nexort.exact.forms import Array, Form, place
-from nexort.exact.terms import Linear, NotExactError, Term, Terms, place_term, rename_factor, take_term
+from nexort.exact.terms import Linear, Term, Terms, place_term, rename_factor, take_term
+from nexort.exact.work import NotExactError
 
 MAX_TERMS = 256
 """Products that would have more terms are refused."""

@@ -12,7 +12,8 @@ from nexort.exact.covariances import Covariances, Group, wick
 from nexort.exact.forms import ROUNDING, Array, Form
 from nexort.exact.functions import arrays_in, atom_value, degree_of, kink_forms
 from nexort.exact.quadrature import Lines, NotConvergedError, integrate
-from nexort.exact.terms import Atom, NotExactError, forms_in
+from nexort.exact.terms import Atom, forms_in
+from nexort.exact.work import NotExactError
 
 DEPENDENT = 1e-11
 """Forms of correlation matrix with a third eigenvalue (pivot) below this span two dimensions."""

@@ -10,10 +10,6 @@ from nexort.exact.forms import Array, Form, place
 from nexort.symbolic import Operation
 
 
-class NotExactError(Exception):
-    """Why the exact method cannot go on; the walk over the graph adds the place."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
     """A form that a term is multiplied by."""

@@ -1,4 +1,4 @@
-"""How much work an evaluation has done, by counts that are the same on every machine.
+"""Why an evaluation ends early, and how much work it has done, by counts that are the same on every machine.
 
 The unit is an operation on one entry of an array, about a nanosecond; `CALL` is what a step costs beside its entries.
 """
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from nexort.exact.terms import NotExactError
-
 CALL = 2e4
 """A call of a few array operations, in entries."""
+
+
+class NotExactError(Exception):
+    """Why the exact method cannot go on; the walk over the graph adds the place."""
 
 
 class TooMuchWorkError(NotExactError):
