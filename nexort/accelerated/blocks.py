@@ -13,7 +13,7 @@ from typing import Any
 
 from nexort.accelerated.contraction import Operand, contract, spread
 from nexort.accelerated.kernels import Structure, apply_function, function_constants, function_structure
-from nexort.accelerated.library import jax, jnp
+from nexort.accelerated.lazy import jax, jnp
 from nexort.engine import WIDTH, BlockOp, Coords, grids_of, labels_of
 from nexort.graph import Average, Contract, DenseOperator, Map, Node, Reduce, Select, Stack
 

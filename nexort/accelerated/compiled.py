@@ -10,7 +10,7 @@ from typing import Any
 from nexort.accelerated.blocks import Frame, Lifted, compute, to_node_axes
 from nexort.accelerated.contraction import contract
 from nexort.accelerated.devices import Layout
-from nexort.accelerated.library import jax, jnp
+from nexort.accelerated.lazy import jax, jnp
 from nexort.accelerated.segments import Segment
 from nexort.accelerated.sweeps import Sweep
 from nexort.engine import (

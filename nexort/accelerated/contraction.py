@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from nexort.accelerated.library import jax, jnp
+from nexort.accelerated.lazy import jax, jnp
 from nexort.engine import WIDTH, Labels, pair_order
 
 Operand = tuple[Any, Labels]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nexort.accelerated.library import jax
+from nexort.accelerated.lazy import jax
 from nexort.engine import available_bytes, format_bytes
 from nexort.errors import ComputationFault, UsageFault
 from nexort.graph.types import Type

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from nexort.accelerated.library import jnp, special
+from nexort.accelerated.lazy import jnp, special
 from nexort.symbolic import Constant, Fn, Instruction, Operand, Operation, kernel
 
 Structure = tuple[Any, ...]

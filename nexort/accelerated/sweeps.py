@@ -16,7 +16,7 @@ from typing import Any
 
 from nexort.accelerated.blocks import Frame, Lifted, compute, to_node_axes
 from nexort.accelerated.contraction import Operand, take_diagonals
-from nexort.accelerated.library import jax, jnp
+from nexort.accelerated.lazy import jax, jnp
 from nexort.engine import (
     WIDTH,
     BlockOp,

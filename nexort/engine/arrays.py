@@ -30,7 +30,7 @@ def take_diagonals(array: Array, labels: Labels) -> Operand:
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
-            array = np.diagonal(array, axis1=first, axis2=second)
+            array = array.diagonal(axis1=first, axis2=second)
             labels = (*(other for k, other in enumerate(labels) if k not in (first, second)), label)
     return array, labels
 
@@ -91,7 +91,7 @@ def deliver(result: Array, destination: Array | None) -> Array:
 
 
 def _contract_views(views: list[Operand], out: Labels, sizes: Mapping[int, int], destination: Array | None) -> Array:
-    pending = [_sum_private(k, views, out) for k in range(len(views))]
+    pending = [sum_private(k, views, out) for k in range(len(views))]
     steps = pair_order(tuple(labels for _, labels in pending), out, tuple(sorted(sizes.items())))
     for k, (first, second) in enumerate(steps):
         left, right = pending[first], pending[second]
@@ -106,7 +106,7 @@ def _contract_views(views: list[Operand], out: Labels, sizes: Mapping[int, int],
     return deliver(spread(array, labels, out), destination)
 
 
-def _sum_private(k: int, views: list[Operand], out: Labels) -> Operand:
+def sum_private(k: int, views: Sequence[Operand], out: Labels) -> Operand:
     """Operand k with the labels summed that neither the result nor another operand has."""
     array, labels = views[k]
     others = {label for j, (_, other) in enumerate(views) if j != k for label in other}
