@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from nexort.accelerated.contraction import Operand, contract, spread
+from nexort.accelerated.contraction import Operand, contract
 from nexort.accelerated.kernels import Structure, apply_function, function_constants, function_structure
 from nexort.accelerated.lazy import jax, jnp
-from nexort.engine import WIDTH, BlockOp, Coords, grids_of, labels_of
+from nexort.engine import WIDTH, BlockOp, Coords, grids_of, labels_of, spread
 from nexort.graph import Average, Contract, DenseOperator, Map, Node, Reduce, Select, Stack
 
 SCALAR = "float64"

@@ -17,12 +17,9 @@ from nexort.engine import (
     WIDTH,
     AverageRule,
     BlockOp,
-    Coord,
     NodeStep,
     Plan,
-    block_op,
     bound_count,
-    identity_coords,
     is_distinct_average,
 )
 from nexort.graph import MatMul, Node
@@ -115,9 +112,8 @@ class Program:
         operands = [values[x] for x in node.operands]
         if isinstance(node, MatMul):
             return self._matmul(node, operands)
-        order, count = node.type.order, bound_count(node)
-        op = block_op(node, identity_coords(order), tuple(Coord(order + k) for k in range(count)))
-        frame = Frame(self.layout.length, self.dtype, (self.layout.length,) * (order + count))
+        op, count = self.plan.whole_op(node), bound_count(node)
+        frame = Frame(self.layout.length, self.dtype, (self.layout.length,) * (node.type.order + count))
         value = to_node_axes(compute(op, operands, (), frame, lifted), op)
         return value / float(self.layout.length) ** count if count else value
 

@@ -1,8 +1,9 @@
 """Contractions of labelled JAX arrays, pair by pair in the order that the NumPy engine takes.
 
-Products that leave a matrix go to the devices' matrix multiplication in full precision (no TensorFloat-32); products
-of tensors of order 3, and those that leave a few numbers, are sums of entrywise products, which XLA fuses with what
-made the operands, so that these are never formed.
+What labels alone decide is the engine's (`engine.arrays`), for either kind of array.  Products that leave a matrix go
+to the devices' matrix multiplication in full precision (no TensorFloat-32); products of tensors of order 3, and those
+that leave a few numbers, are sums of entrywise products, which XLA fuses with what made the operands, so that these
+are never formed.
 """
 
 from __future__ import annotations
@@ -12,37 +13,21 @@ from math import prod
 from typing import Any
 
 from nexort.accelerated.lazy import jax, jnp
-from nexort.engine import WIDTH, Labels, pair_order
+from nexort.engine import (
+    SMALL_FACE,
+    SPLIT,
+    WIDTH,
+    Labels,
+    pair_order,
+    sizes_of,
+    slice_along,
+    spread,
+    sum_private,
+    take_diagonals,
+)
 
 Operand = tuple[Any, Labels]
 """A JAX array with an integer label per axis; equal labels are the same axis."""
-
-SMALL_FACE = 16
-"""A product with fewer results per element of its batch is an entrywise product and a sum."""
-SPLIT = 1024
-"""Length of the float32 partial sums that a wide contraction adds in float64."""
-
-
-def spread(array: Any, labels: Labels, out: Labels) -> Any:
-    """The array with axes in the order `out`, of length 1 along labels that it lacks."""
-    array, labels = take_diagonals(array, labels)
-    array = array.transpose([labels.index(label) for label in out if label in labels])
-    return array.reshape([array.shape[_rank(labels, out, k)] if x in labels else 1 for k, x in enumerate(out)])
-
-
-def _rank(labels: Labels, out: Labels, k: int) -> int:
-    return sum(label in labels for label in out[:k])
-
-
-def take_diagonals(array: Any, labels: Labels) -> Operand:
-    """The array on which every label occurs once."""
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            first = labels.index(label)
-            second = labels.index(label, first + 1)
-            array = jnp.diagonal(array, axis1=first, axis2=second)
-            labels = (*(other for k, other in enumerate(labels) if k not in (first, second)), label)
-    return array, labels
 
 
 def contract(operands: Sequence[Operand], out: Labels, *, is_wide: bool = False) -> Any:
@@ -54,7 +39,7 @@ def contract(operands: Sequence[Operand], out: Labels, *, is_wide: bool = False)
     views = [take_diagonals(array, labels) for array, labels in operands]
     if not is_wide:
         return _contract_views(views, out)
-    sizes = _sizes(views)
+    sizes = sizes_of(views)
     label = max((k for k in sizes if k not in out), key=sizes.__getitem__, default=None)
     if label is None or sizes[label] <= SPLIT or all(array.dtype == "float64" for array, _ in views):
         return _contract_views(views, out).astype("float64")
@@ -63,17 +48,9 @@ def contract(operands: Sequence[Operand], out: Labels, *, is_wide: bool = False)
     blocks = [_in_parts(view, label, part, whole) for view in views]
     total = _contract_views(blocks, (part, *out)).astype("float64").sum(axis=0)
     if whole < sizes[label]:
-        rest = [(_cut(view, label, slice(whole, None)), view[1]) for view in views]
+        rest = [(slice_along(*view, label, slice(whole, None)), view[1]) for view in views]
         total = total + _contract_views(rest, out).astype("float64")
     return total
-
-
-def _sizes(views: Sequence[Operand]) -> dict[int, int]:
-    return {label: size for array, labels in views for label, size in zip(labels, array.shape, strict=True)}
-
-
-def _cut(view: Operand, label: int, part: slice) -> Any:
-    return view[0][tuple(part if x == label else slice(None) for x in view[1])]
 
 
 def _in_parts(view: Operand, label: int, part: int, whole: int) -> Operand:
@@ -82,13 +59,13 @@ def _in_parts(view: Operand, label: int, part: int, whole: int) -> Operand:
     if label not in labels:
         return view
     at = labels.index(label)
-    cut = _cut(view, label, slice(0, whole))
+    cut = slice_along(*view, label, slice(0, whole))
     return cut.reshape((*cut.shape[:at], -1, SPLIT, *cut.shape[at + 1 :])), (*labels[:at], part, *labels[at:])
 
 
 def _contract_views(views: Sequence[Operand], out: Labels) -> Any:
-    pending = [_sum_private(k, views, out) for k in range(len(views))]
-    sizes = tuple(sorted(_sizes(pending).items()))
+    pending = [sum_private(k, views, out) for k in range(len(views))]
+    sizes = tuple(sorted(sizes_of(pending).items()))
     for first, second in pair_order(tuple(labels for _, labels in pending), out, sizes):
         left, right = pending[first], pending[second]
         pending = [other for j, other in enumerate(pending) if j not in (first, second)]
@@ -98,20 +75,11 @@ def _contract_views(views: Sequence[Operand], out: Labels) -> Any:
     return spread(*pending[0], out)
 
 
-def _sum_private(k: int, views: Sequence[Operand], out: Labels) -> Operand:
-    """Operand k with the labels summed that neither the result nor another operand has."""
-    array, labels = views[k]
-    others = {label for j, (_, other) in enumerate(views) if j != k for label in other}
-    private = tuple(axis for axis, label in enumerate(labels) if label not in out and label not in others)
-    kept = tuple(label for axis, label in enumerate(labels) if axis not in private)
-    return (array.sum(axis=private), kept) if private else (array, labels)
-
-
 def _multiply_pair(left: Operand, right: Operand, target: Labels) -> Any:
     """The product of two operands with the labels not in `target` summed."""
     (a, a_labels), (b, b_labels) = left, right
     summed = tuple(label for label in a_labels if label in b_labels and label not in target)
-    sizes = _sizes([left, right])
+    sizes = sizes_of([left, right])
     face = prod(sizes[x] for x in target if not (x in a_labels and x in b_labels))
     most = max(sum(label >= WIDTH for label in labels) for labels in (a_labels, b_labels))
     if not summed or face < SMALL_FACE or most > 2:

@@ -6,7 +6,7 @@ same to rounding: sums are taken in another order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -27,25 +27,12 @@ from nexort.engine import (
     Workers,
     build_plan,
     collect_output,
-    draw_permutations,
-    is_read_by_elements,
+    draw_rounds,
+    given_value,
     nonfinite_fault,
     single_threaded_blas,
-    tied_count,
 )
-from nexort.graph import (
-    Data,
-    Fluctuation,
-    Graph,
-    InitialMatrix,
-    InitialScalar,
-    InitialVector,
-    MatMul,
-    Node,
-    Number,
-    Select,
-    WidthNumber,
-)
+from nexort.graph import Graph, Node
 
 
 def plan_for_devices(
@@ -144,42 +131,13 @@ def _run_steps(
 
 def _run_on_host(run: _Run, step: HostStep, workers: Workers) -> None:
     node = step.node
-    value = _host_value(run, node, workers)
+    value = given_value(run.plan, run.meaning, node, run.values, workers)
     is_array = isinstance(value, np.ndarray | float) and (run.has_matrices or not node.type.is_operator)
     run.values[node] = run.layout.put(value, node.type, run.dtype) if is_array else value
 
 
-def _host_value(run: _Run, node: Node, workers: Workers) -> Any:
-    meaning = run.meaning
-    match node:
-        case Number():
-            return float(node.value)
-        case WidthNumber():
-            return float(meaning.width_number(node))
-        case Data():
-            return node.array
-        case InitialScalar():
-            return meaning.initial_scalar(node)
-        case InitialVector():
-            return meaning.initial_vector(node)
-        case Fluctuation():
-            return meaning.fluctuation(node, np.asarray(run.values[node.operands[0]]))
-        case InitialMatrix():
-            return None if is_read_by_elements(run.plan.graph, node) else meaning.initial_matrix(node, workers)
-        case Select():
-            base = run.values.get(node.operands[0])
-            if base is None:
-                return meaning.initial_matrix(node, workers)
-            return base[tuple(slice(None) if k is None else k for k in node.index)]
-        case MatMul():
-            matrix, argument = (run.values[operand] for operand in node.operands)
-            return meaning.matmul(node, matrix, np.asarray(argument), workers)
-        case _:
-            raise AssertionError(f"{type(node).__name__} is no step of the host")
-
-
 def _run_segment(run: _Run, segment: Segment) -> None:
-    rounds = _draw_rounds(run, segment)
+    rounds = [draw_rounds(run.meaning, step) for step in segment.steps if not isinstance(step, NodeStep)]
     program = Program(
         plan=run.plan,
         segment=segment,
@@ -226,19 +184,6 @@ def _donated(run: _Run, segment: Segment) -> tuple[int, ...]:
             room.remove(form)
             chosen.append(k)
     return tuple(chosen)
-
-
-def _draw_rounds(run: _Run, segment: Segment) -> list[list[Sequence[Array]]]:
-    """For each sweep the permutations of its rounds of random pairs; one round without any where there are no pairs."""
-    found: list[list[Sequence[Array]]] = []
-    for step in segment.steps:
-        if isinstance(step, NodeStep):
-            continue
-        root = step.roots[0]
-        count = tied_count(root)
-        generators = (run.meaning.pairing(root.node, k) for k in range(run.meaning.average_rule.rounds))
-        found.append([draw_permutations(each, count, run.layout.length) for each in generators] if count else [()])
-    return found
 
 
 def _check(run: _Run, segment: Segment, faults: Array) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from nexort.accelerated.blocks import node_indices, node_numbers, node_structure
 from nexort.accelerated.kernels import Structure
-from nexort.engine import BlockOp, Load, NodeStep, Plan, Step, SweepStep, bound_count
+from nexort.engine import BlockOp, Load, NodeStep, Plan, Step, SweepStep
 from nexort.graph import (
     Data,
     Fluctuation,
@@ -199,11 +199,8 @@ def _make_segment(plan: Plan, numbers: Sequence[int]) -> Segment:
 
 
 def _checked(step: Step) -> Iterator[Node]:
-    """What may be the first value that is not finite: of a sweep, what it does not read itself, and averages."""
-    if isinstance(step, NodeStep):
-        yield from () if step.node.type.is_operator else (step.node,)
-        return
-    used = {slot for instruction in step.program.instructions for slot in instruction.inputs}
-    for k, instruction in enumerate(step.program.instructions):
-        if instruction.is_root and (k not in used or bound_count(instruction.action.node)):
-            yield instruction.action.node
+    """What may be the first value that is not finite."""
+    if isinstance(step, SweepStep):
+        yield from step.program.last_roots
+    elif not step.node.type.is_operator:
+        yield step.node

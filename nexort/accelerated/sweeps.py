@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexort.accelerated.blocks import Frame, Lifted, compute, to_node_axes
-from nexort.accelerated.contraction import Operand, take_diagonals
+from nexort.accelerated.contraction import Operand
 from nexort.accelerated.lazy import jax, jnp
 from nexort.engine import (
     WIDTH,
@@ -27,6 +27,7 @@ from nexort.engine import (
     coinciding_pairs,
     grids_of,
     labels_of,
+    take_diagonals,
     term_count,
 )
 from nexort.graph import Node

@@ -1,6 +1,18 @@
 """The array evaluator: one plan and one execution for both meanings of a width axis."""
 
-from nexort.engine.arrays import Array, Labels, contract, pair_order, take_diagonals
+from nexort.engine.arrays import (
+    SMALL_FACE,
+    SPLIT,
+    Array,
+    Labels,
+    contract,
+    pair_order,
+    sizes_of,
+    slice_along,
+    spread,
+    sum_private,
+    take_diagonals,
+)
 from nexort.engine.averages import (
     AverageRule,
     coinciding_pairs,
@@ -21,15 +33,18 @@ from nexort.engine.blocks import (
     labels_of,
 )
 from nexort.engine.estimate import Estimate, estimate_plan
-from nexort.engine.execute import Meaning, Progress, Values, collect_output, execute, execute_shared
+from nexort.engine.execute import Progress, collect_output, execute, execute_shared
 from nexort.engine.faults import nonfinite_fault
 from nexort.engine.memory import available_bytes, format_bytes, refuse_too_large
 from nexort.engine.plan import NodeStep, Plan, Step, SweepStep, build_plan, is_read_by_elements
+from nexort.engine.state import Meaning, Values, draw_rounds, given_value
 from nexort.engine.streams import Law, Streams, draw, draw_scalar, fill_rows
 from nexort.engine.sweep import Load, block_entries
 from nexort.engine.workers import Workers, available_threads, multiply_matrix, single_threaded_blas
 
 __all__ = [
+    "SMALL_FACE",
+    "SPLIT",
     "WIDTH",
     "Array",
     "AverageRule",
@@ -60,12 +75,14 @@ __all__ = [
     "contract",
     "draw",
     "draw_permutations",
+    "draw_rounds",
     "draw_scalar",
     "estimate_plan",
     "execute",
     "execute_shared",
     "fill_rows",
     "format_bytes",
+    "given_value",
     "grids_of",
     "identity_coords",
     "is_distinct_average",
@@ -76,6 +93,10 @@ __all__ = [
     "pair_order",
     "refuse_too_large",
     "single_threaded_blas",
+    "sizes_of",
+    "slice_along",
+    "spread",
+    "sum_private",
     "take_diagonals",
     "term_count",
     "tied_count",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from nexort.engine.blocks import BlockOp, Coord, block_flops, block_op, bound_count, identity_coords
+from nexort.engine.blocks import BlockOp, Coord, block_flops, bound_count
 from nexort.engine.factoring import term_counts
 from nexort.engine.fused import FusedRun
 from nexort.engine.levels import PRODUCT_DISCOUNT
@@ -136,9 +136,8 @@ class _Costs:
                 flops = self._factored_flops(node)
                 return _Cost(flops, flops / PRODUCT_DISCOUNT, moved, self.bytes_of(node), node)
             case Map() | Reduce() | Average() | Contract():
-                bound = tuple(Coord(node.type.order + k) for k in range(bound_count(node)))
-                op = block_op(node, identity_coords(node.type.order), bound)
-                flops = block_flops(op, [self.length] * (node.type.order + len(bound)))
+                op = self.plan.whole_op(node)
+                flops = block_flops(op, [self.length] * (node.type.order + bound_count(node)))
                 spare = self.bytes_of(node) if isinstance(node, Contract) else 0
                 return _Cost(flops, _work(op, flops), moved, spare, node)
             case _:

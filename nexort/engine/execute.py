@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 from typing import Any, TypeAlias
 
@@ -19,29 +19,13 @@ from nexort.engine.blocks import (
 )
 from nexort.engine.factors import Factors, contract_factors, factor_node
 from nexort.engine.faults import check_finite
-from nexort.engine.plan import NodeStep, Plan, is_read_by_elements
-from nexort.engine.state import Meaning, Run
+from nexort.engine.plan import NodeStep, Plan
+from nexort.engine.state import Meaning, Run, Values, given_value, is_given
 from nexort.engine.tiles import run_sweep
 from nexort.engine.workers import Workers, single_threaded_blas
-from nexort.graph import (
-    Data,
-    Fluctuation,
-    InitialMatrix,
-    InitialScalar,
-    InitialVector,
-    Map,
-    MatMul,
-    Node,
-    Number,
-    Output,
-    Select,
-    WidthNumber,
-)
+from nexort.graph import Map, Node, Output
 
 Progress: TypeAlias = Callable[[int, int], None]
-Values: TypeAlias = Mapping[Node, Any]
-"""Arrays, operators and factors by node."""
-
 VECTOR_ENTRIES = 1 << 17
 """Entries of the parts in which entrywise functions of vectors are computed."""
 
@@ -111,36 +95,14 @@ def _run_node(run: Run, node: Node) -> None:
 
 
 def _node_value(run: Run, node: Node) -> Any:
-    match node:
-        case Number():
-            return np.float64(node.value)
-        case WidthNumber():
-            return np.float64(run.meaning.width_number(node))
-        case Data():
-            return node.array
-        case InitialScalar():
-            return run.meaning.initial_scalar(node)
-        case Fluctuation():
-            return run.meaning.fluctuation(node, run.values[node.operands[0]])
-        case InitialVector():
-            return run.meaning.initial_vector(node)
-        case InitialMatrix():
-            return None if is_read_by_elements(run.plan.graph, node) else run.meaning.initial_matrix(node, run.workers)
-        case Select() if node.type.is_operator:
-            base = run.values.get(node.operands[0])
-            if base is None:
-                return run.meaning.initial_matrix(node, run.workers)
-            return base[tuple(slice(None) if k is None else k for k in node.index)]
-        case MatMul():
-            matrix, argument = (run.values[operand] for operand in node.operands)
-            return run.meaning.matmul(node, matrix, argument, run.workers)
-        case _:
-            values = [run.values[operand] for operand in node.operands]
-            if node in run.plan.levels.factored:
-                return factor_node(node, values, run.meaning.length)
-            if any(isinstance(value, Factors) for value in values):
-                return contract_factors(node, values, run.meaning.length)
-            return _whole(run, node)
+    if is_given(node):
+        return given_value(run.plan, run.meaning, node, run.values, run.workers)
+    values = [run.values[operand] for operand in node.operands]
+    if node in run.plan.levels.factored:
+        return factor_node(node, values, run.meaning.length)
+    if any(isinstance(value, Factors) for value in values):
+        return contract_factors(node, values, run.meaning.length)
+    return _whole(run, node)
 
 
 def _whole(run: Run, node: Node) -> Array:

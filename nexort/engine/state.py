@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from nexort.engine.arrays import Array
-from nexort.engine.averages import AverageRule, is_distinct_average
+from nexort.engine.averages import AverageRule, draw_permutations, is_distinct_average, tied_count
 from nexort.engine.blocks import BlockOp, Frame
 from nexort.engine.buffers import Buffers
-from nexort.engine.plan import Plan
+from nexort.engine.plan import Plan, SweepStep, is_read_by_elements
 from nexort.engine.workers import Workers
-from nexort.graph import Fluctuation, InitialScalar, InitialVector, MatMul, Node, WidthNumber
+from nexort.graph import (
+    Data,
+    Fluctuation,
+    InitialMatrix,
+    InitialScalar,
+    InitialVector,
+    MatMul,
+    Node,
+    Number,
+    Select,
+    WidthNumber,
+)
 
 
 class Meaning(Protocol):
@@ -57,6 +68,58 @@ class Meaning(Protocol):
     def matmul(self, node: MatMul, matrix: Any, argument: Array, workers: Workers) -> Array:
         """matrix @ argument, of shape (node.type.shape…, length)."""
         ...
+
+
+Values: TypeAlias = Mapping[Node, Any]
+"""Arrays, operators and factors by node."""
+
+
+def is_given(node: Node) -> bool:
+    """Whether it is known from the start, or the meaning of the width axis makes it."""
+    if isinstance(node, Select):
+        return node.type.is_operator
+    given = Number | WidthNumber | Data | InitialScalar | Fluctuation | InitialVector | InitialMatrix | MatMul
+    return isinstance(node, given)
+
+
+def given_value(plan: Plan, meaning: Meaning, node: Node, values: Values, workers: Workers) -> Any:
+    """The value of a node that `is_given`; `values` has those of its operands."""
+    match node:
+        case Number():
+            return np.float64(node.value)
+        case WidthNumber():
+            return np.float64(meaning.width_number(node))
+        case Data():
+            return node.array
+        case InitialScalar():
+            return meaning.initial_scalar(node)
+        case Fluctuation():
+            return meaning.fluctuation(node, np.asarray(values[node.operands[0]]))
+        case InitialVector():
+            return meaning.initial_vector(node)
+        case InitialMatrix():
+            return None if is_read_by_elements(plan.graph, node) else meaning.initial_matrix(node, workers)
+        case Select():
+            base = values.get(node.operands[0])
+            if base is None:
+                return meaning.initial_matrix(node, workers)
+            return base[tuple(slice(None) if k is None else k for k in node.index)]
+        case MatMul():
+            matrix, argument = (values[operand] for operand in node.operands)
+            return meaning.matmul(node, matrix, np.asarray(argument), workers)
+        case _:
+            raise AssertionError(f"{type(node).__name__} is computed from its operands")
+
+
+def draw_rounds(meaning: Meaning, step: SweepStep) -> tuple[tuple[Array, ...], ...]:
+    """The permutations of each round of random pairs; one round without any where the sweep has no pairs."""
+    # a sweep with random pairs has one root
+    root = step.roots[0]
+    count = tied_count(root)
+    if not count:
+        return ((),)
+    generators = (meaning.pairing(root.node, k) for k in range(meaning.average_rule.rounds))
+    return tuple(draw_permutations(generator, count, meaning.length) for generator in generators)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from nexort.engine.blocks import (
     Coords,
     block_flops,
     block_op,
+    bound_count,
     grids_of,
     identity_coords,
     writes_destination,
@@ -74,6 +75,13 @@ class TileProgram:
     @property
     def operations(self) -> tuple[BlockOp, ...]:
         return tuple(i.action for i in self.instructions if isinstance(i.action, BlockOp))
+
+    @cached_property
+    def last_roots(self) -> tuple[Node, ...]:
+        """The roots in which a number that is not finite shows: what no other value of the sweep reads, and sums."""
+        used = {slot for instruction in self.instructions for slot in instruction.inputs}
+        roots = [(k, x.action.node) for k, x in enumerate(self.instructions) if x.is_root]
+        return tuple(node for k, node in roots if k not in used or bound_count(node))
 
     def arrays_of(self, slot: int) -> set[Node]:
         """The arrays in memory that a value is made of."""

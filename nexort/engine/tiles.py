@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nexort.engine.arrays import Array, Operand, spread
-from nexort.engine.averages import divide_by_terms, draw_permutations, tied_count, without_coincidences
+from nexort.engine.averages import divide_by_terms, without_coincidences
 from nexort.engine.blocks import BlockOp, Frame, bound_count, compute_block, narrow, read_block, writes_destination
 from nexort.engine.buffers import Buffers
 from nexort.engine.factors import Factors, prepare, tile_of
@@ -23,7 +23,7 @@ from nexort.engine.faults import check_finite, is_finite
 from nexort.engine.fused import FusedRun
 from nexort.engine.instructions import Load
 from nexort.engine.plan import SweepStep, chunk_rows, tile_extents
-from nexort.engine.state import Run
+from nexort.engine.state import Run, draw_rounds
 from nexort.engine.sweep import TileProgram
 from nexort.engine.workers import OrderedSum
 from nexort.graph import Node
@@ -72,7 +72,7 @@ class _Sweep:
 def run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
     length = run.meaning.length
     targets = _make_targets(run, step, overwritten)
-    last = _find_checked(run, step)
+    last = [node for node in step.program.last_roots if node not in run.plan.guarded]
     sweep = _make_sweep(run, step.program, frozenset(node for node in last if not bound_count(node)))
     extents = tile_extents(step.program, length)
     # only sums that all chunks add to ask for larger ones
@@ -87,18 +87,6 @@ def run_sweep(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> None:
         if bound_count(node) or node in targets.faulty:
             inputs = [run.values.get(x) for x in node.operands]
             check_finite(node, run.values[node], inputs, for_each=run.workers.for_each)
-
-
-def _find_checked(run: Run, step: SweepStep) -> list[Node]:
-    """The roots that are looked at for numbers that are not finite: what no other value of the sweep reads."""
-    used = {slot for i in step.program.instructions for slot in i.inputs}
-    return [
-        instruction.action.node
-        for k, instruction in enumerate(step.program.instructions)
-        if instruction.is_root
-        and instruction.action.node not in run.plan.guarded
-        and (k not in used or bound_count(instruction.action.node))
-    ]
 
 
 def _make_targets(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> _Targets:
@@ -118,17 +106,7 @@ def _make_targets(run: Run, step: SweepStep, overwritten: dict[Node, Node]) -> _
             shared[op.node] = OrderedSum(arrays[op.node])
     factored = [node for node in step.read if isinstance(run.values[node], Factors)]
     prepared = {node: prepare(run.values[node], run.meaning.dtype) for node in factored}
-    return _Targets(arrays, shared, _draw_rounds(run, step), prepared)
-
-
-def _draw_rounds(run: Run, step: SweepStep) -> tuple[tuple[Array, ...], ...]:
-    """A sweep with random pairs has one root."""
-    root = step.roots[0]
-    count = tied_count(root)
-    if not count:
-        return ((),)
-    generators = (run.meaning.pairing(root.node, k) for k in range(run.meaning.average_rule.rounds))
-    return tuple(draw_permutations(generator, count, run.meaning.length) for generator in generators)
+    return _Targets(arrays, shared, draw_rounds(run.meaning, step), prepared)
 
 
 def _is_shared(op: BlockOp) -> bool:
