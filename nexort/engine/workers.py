@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
+from types import FrameType
 
 import numpy as np
 
@@ -27,13 +31,20 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(slots=True)
+class _Stop:
+    """Asks the tasks of one call to return; no lock, as a handler of signals sets it."""
+
+    is_set: bool = False
+
+
 class Workers:
     """Runs numbered tasks on threads; the first exception stops the others and is raised here."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_threads()
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self._stop = Event()
+        self._stop = _Stop()
 
     def close(self) -> None:
         if self._pool is not None:
@@ -48,12 +59,12 @@ class Workers:
     @property
     def is_stopping(self) -> bool:
         """Whether a task failed or Ctrl-C was pressed: a long task looks at it now and then, and returns."""
-        return self._stop.is_set()
+        return self._stop.is_set
 
     def for_each(self, task: Callable[[int], object], count: int) -> None:
         """task(0), …, task(count − 1), started in this order."""
         # a new one in every case: that of the last call is set, and tasks look at it
-        stop = self._stop = Event()
+        stop = self._stop = _Stop()
         if self._pool is None or count <= 1:
             for k in range(count):
                 task(k)
@@ -63,7 +74,7 @@ class Workers:
 
         def work() -> None:
             with np.errstate(all="ignore"):
-                while not stop.is_set():
+                while not stop.is_set:
                     with lock:
                         k = next(counter, None)
                     if k is None:
@@ -71,21 +82,41 @@ class Workers:
                     try:
                         task(k)
                     except BaseException:
-                        stop.set()
+                        stop.is_set = True
                         raise
 
-        futures = [self._pool.submit(work) for _ in range(min(self.threads, count))]
-        self._finish(futures, stop)
-
-    def _finish(self, futures: list[Future[None]], stop: Event) -> None:
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            # after an exception or Ctrl-C here, no task may still write when the caller goes on
-            stop.set()
+        with _delayed_interrupt(stop):
+            futures = [self._pool.submit(work) for _ in range(min(self.threads, count))]
+            # after an exception or Ctrl-C, no task may still write when the caller goes on
             wait(futures)
         for future in futures:
             future.result()
+
+
+@contextmanager
+def _delayed_interrupt(stop: _Stop) -> Generator[None]:
+    """Ctrl-C inside the block sets `stop`, and is handled as ever when the block has ended.
+
+    KeyboardInterrupt may be raised between any two instructions of the main thread, inside the locks of the standard
+    library's pools and events too: these would stay locked, and the tasks wait for them for ever.
+    """
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(previous):
+        yield
+        return
+    seen: list[FrameType | None] = []
+
+    def note(_: int, frame: FrameType | None) -> None:
+        seen.append(frame)
+        stop.is_set = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if seen:
+        previous(signal.SIGINT, seen[0])
 
 
 class OrderedSum:

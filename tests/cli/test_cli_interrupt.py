@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -28,17 +29,31 @@ def read_until(terminal: int, pattern: str, seconds: float = 60) -> str:
     return seen
 
 
+def drain(terminal: int) -> None:
+    """Reads on, as a terminal does: a command whose terminal is full of what nobody read waits for ever."""
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:  # closed on the other side
+        pass
+
+
 def interrupt_after(spawn, pattern: str, *arguments: object) -> tuple[int, str]:
     """Status and standard output of a command that gets SIGINT when its bar shows the pattern."""
     leader, follower = pty.openpty()
     process = spawn(*arguments, stdout=subprocess.PIPE, stderr=follower, text=True)
     os.close(follower)
+    reader = Thread(target=drain, args=(leader,))
     try:
         read_until(leader, pattern)
+        reader.start()
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
+        if reader.is_alive():
+            reader.join()
         os.close(leader)
     return process.returncode, out
 
