@@ -214,7 +214,8 @@ class LimitRun:
 
     @property
     def _rule(self) -> AverageRule:
-        return ket_average_rule(self._sizes.length, has_net="sobol" in self._reduce)
+        has_partners = self._groups is not None and self._groups.has_partners  # no sample is its own copy there
+        return ket_average_rule(self._sizes.length, is_distinct=not has_partners and "sobol" not in self._reduce)
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

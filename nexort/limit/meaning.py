@@ -101,8 +101,8 @@ def element_name(matrix: InitialMatrix, element: int) -> str:
     return f"{matrix.name}[{', '.join(str(int(k)) for k in index)}]"
 
 
-def ket_average_rule(samples: int, *, has_net: bool = False) -> AverageRule:
-    """Beyond a double sum copies are paired at random; those of random points are distinct samples.
+def ket_average_rule(samples: int, *, is_distinct: bool = True) -> AverageRule:
+    """Beyond a double sum copies are paired at random; those of random points are to be distinct samples.
 
     The average over all pairs of random points counts N of N² that are no copies, a bias of σ²/N; that over pairs of
     points of a net is a product of two integrals by the net, with the square of its error as bias, and would have a
@@ -110,7 +110,7 @@ def ket_average_rule(samples: int, *, has_net: bool = False) -> AverageRule:
     """
     double = float(samples) ** 2
     return AverageRule(
-        is_distinct=not has_net, pair_above=max(DIRECT_TERMS, double), rounds=max(1, round(DIRECT_TERMS / double))
+        is_distinct=is_distinct, pair_above=max(DIRECT_TERMS, double), rounds=max(1, round(DIRECT_TERMS / double))
     )
 
 
@@ -132,7 +132,7 @@ class KetMeaning:
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
-        self.average_rule = ket_average_rule(samples, has_net=has_net)
+        self.average_rule = ket_average_rule(samples, is_distinct=not has_net)
         self.draw = 0
         self._kets = kets
         self._streams = streams

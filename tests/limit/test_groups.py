@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexort.graph import build_graph
+from nexort.graph import Graph, InitialVector, build_graph
 from nexort.limit import LimitRun
-from nexort.limit.groups import LEAST_GROUP, build_groups, group_sizes, has_group_work
+from nexort.limit.groups import LEAST_GROUP, Sizes, build_groups, group_sizes, has_group_work
 from nexort.passes import lower_for_limit
 
 from .programs import graph_of, limit
@@ -48,6 +48,10 @@ output <x | W @ y>
 """
 
 
+def initial_vectors(graph: Graph) -> dict[str, InitialVector]:
+    return {node.name: node for node in graph.order if isinstance(node, InitialVector)}
+
+
 def test_sizes() -> None:
     assert group_sizes(4096, 300).samples == 8 * 4096
     assert group_sizes(4096, 1500).samples == 3 * 4096
@@ -57,6 +61,7 @@ def test_sizes() -> None:
     for samples in (512, 1000, 4096, 5000, 16384):
         sizes = group_sizes(samples, 1)
         assert sizes.length >= LEAST_GROUP
+        assert sizes.groups % 2 == 0
         assert sizes.samples * sizes.length <= 1.01 * samples**2
 
 
@@ -82,7 +87,94 @@ def test_graph_has_an_axis_of_groups_and_the_same_outputs() -> None:
     assert build_graph(grouped.outputs).order
     tensors = [x for x in grouped.order if x.type.order == 2 and not x.type.is_operator]
     assert tensors
-    assert all(x.type.shape[0] == 4 for x in tensors)
+    assert all(x.type.shape[:2] == (2, 2) for x in tensors)
+
+
+@pytest.mark.parametrize(
+    ("text", "has_partners"),
+    [
+        (TRAINING, True),  # of a tensor that an entrywise function gives, a diagonal is a vector
+        ("vector x\nT{i,j} = tanh(x{i} + x{j})\noutput <x | T @ x>", True),
+        ("vector x\nT{i,j,k} = tanh(x{i} + x{j} + x{k})\noutput avg{i,j,k}(T{i,j,k}^2)", False),
+        (
+            "vector x\nT{i,j} = tanh(x{i} + 2 * x{j})\noutput avg{i,j,k}(T{i,j} * T{j,k} * T{k,i})",
+            False,  # a triangle is in no two groups
+        ),
+    ],
+)
+def test_where_groups_have_partners(text: str, has_partners: bool) -> None:
+    graph = lower_for_limit(graph_of(text))
+    assert has_group_work(graph)
+    assert build_groups(graph, 4).has_partners is has_partners
+    assert not build_groups(graph, 3).has_partners
+
+
+BLOCKS = """
+vector x[2], y
+one{i} = 1
+T{i,j} = exp(x[0]{i} / 2 - x[1]{j} / 3) + x[0]{i} * tanh(y{j}) + y{i}
+row = T @ y
+column = T' @ y
+U{i,j} = T{i,j} * T{j,i} * x[1]{i}
+V = T' @ (x[0] * row)
+output <x[0] | row> as a
+output <x[1] | column> as b
+output avg(x[0] * row * column) as c
+output avg{i,j}(U{i,j} * x[0]{j} * T{j,i}) as d
+output <one | U @ y> as e
+output <U' @ x[1] | column> as g
+output <V | x[1] * y> as h
+m{j} = avg{i}(T{i,j} * cos(T{i,j}))
+output avg(m * x[1]^2) as k
+output avg{i,j}(max(T{i,j}, T{j,i}) * x[0]{i} * y{j}) as l
+Z{i,j} = max(T{j,i}, U{j,i}) + sin(T{j,i}) * x[0]{i}
+output <x[1] | Z @ y> + avg{i,j}(Z{i,j} * max(Z{i,j}, y{i})) as o
+"""
+
+
+def test_blocks_have_their_two_groups() -> None:
+    """By hand, from the samples of the initial vectors: T_αβ has α in a group and β in its partner."""
+    run = LimitRun(graph_of(BLOCKS), samples=128, reduce=("sobol",))
+    kets = {name: run._meaning(0).initial_vector(node) for name, node in initial_vectors(run._lowered).items()}
+    run._groups = build_groups(run._lowered, 4)
+    assert run._groups.has_partners
+    run._sizes = Sizes(4, 32)
+    run._plan = run._build_plan(run._groups.graph)
+    groups = {name: values.reshape(*values.shape[:-1], 4, 32) for name, values in kets.items()}
+    x, y = groups["x"], groups["y"]
+    partner = np.array([1, 0, 3, 2])
+
+    def block(g: int, h: int) -> np.ndarray:
+        """α in group g, β in group h."""
+        a, b = (lambda v: v[g][:, None]), (lambda v: v[h][None, :])
+        return np.exp(a(x[0]) / 2 - b(x[1]) / 3) + a(x[0]) * np.tanh(b(y)) + a(y)
+
+    T = np.stack([block(g, partner[g]) for g in range(4)])
+    P = np.stack([block(partner[g], g).T for g in range(4)])  # T_βα at (α, β)
+    x1 = x[1][:, :, None]
+
+    def apply(blocks: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        return np.einsum("gij,gj->gi", blocks, vector[partner]) / 32
+
+    row, column = apply(T, y), apply(P, y)
+    U = T * P * x1
+    R = np.stack([(T[h] * P[h] * x1[h]).T for h in partner])  # U_βα at (α, β)
+    K = P * np.cos(P)
+    Z = np.maximum(P, R) + np.sin(P) * x[0][:, :, None]
+    expected = {
+        "a": (x[0] * row).mean(),
+        "b": (x[1] * column).mean(),
+        "c": (x[0] * row * column).mean(),
+        "d": (U * x[0][partner][:, None, :] * P).mean(),
+        "e": apply(U, y).mean(),
+        "g": (apply(R, x[1]) * column).mean(),
+        "h": (apply(P, x[0] * row) * x[1] * y).mean(),
+        "k": (K.mean(axis=2) * x[1] ** 2).mean(),
+        "l": (np.maximum(T, P) * x[0][:, :, None] * y[partner][:, None, :]).mean(),
+        "o": (x[1] * apply(Z, y)).mean() + (Z * np.maximum(Z, y[:, :, None])).mean(),
+    }
+    for name, value in run.replicate(0).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-9, err_msg=name)
 
 
 def test_one_group_is_no_groups() -> None:
