@@ -14,12 +14,13 @@ from nexort.engine import Array, AverageRule, Plan, Streams, build_plan, execute
 from nexort.errors import ComputationFault
 from nexort.graph import Graph, collector_paused
 from nexort.graph.terms import Place
-from nexort.limit.estimate import count_columns, estimate_limit_run
-from nexort.limit.groups import GroupMeaning, Sizes, build_groups, group_sizes, has_group_work
+from nexort.limit.estimate import bound_columns, estimate_limit_run
+from nexort.limit.groups import GroupMeaning, Sizes, build_groups, group_sizes, has_copies, has_group_work
 from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule
 from nexort.limit.parity import KetParity, find_parity, without_zeros
+from nexort.limit.points import COORDINATES
 from nexort.limit.spaces import describe
 from nexort.limit.width import check_width_limits
 from nexort.passes import lower_for_limit, outer_sums, simplify
@@ -65,7 +66,9 @@ class LimitRun:
         self._lowered = lowered
         self._kets = KetGraph(lowered)
         self._reduce = frozenset(reduce)
+        self._columns = bound_columns(self._kets)
         self._has_groups = "groups" in self._reduce and has_group_work(lowered)
+        self._has_copies = has_copies(lowered)
         self._first_warnings = tuple(self.warnings)
         self.random_outputs = frozenset(
             output.name for output in lowered.outputs if not lowered.random.isdisjoint(output.nodes)
@@ -113,7 +116,7 @@ class LimitRun:
         self._halves_of = halves_of
         self._sizes = Sizes(1, samples)
         if self._has_groups:
-            whole = group_sizes(halves_of or samples, count_columns(self._kets))
+            whole = group_sizes(halves_of or samples, self._columns.arguments)
             self._sizes = whole if halves_of is None else replace(whole, length=whole.length // 2)
         self._groups = build_groups(self._lowered, self._sizes.groups) if self._sizes.groups > 1 else None
         self._plan = self._build_plan(self._lowered if self._groups is None else self._groups.graph)
@@ -202,7 +205,8 @@ class LimitRun:
             streams=streams,
             dtype=self.dtype,
             warn=self._warn,
-            has_net="sobol" in self._reduce,
+            has_net=self._has_net,
+            pairs=self._pairs,
         )
 
     def _build_plan(self, graph: Graph) -> Plan:
@@ -213,9 +217,23 @@ class LimitRun:
         return build(graph, length=length, outer_sums=sums, rule=self._rule, varying=graph.random)
 
     @property
+    def _pairs(self) -> int:
+        return self._groups.pairs if self._groups is not None else 0
+
+    @property
+    def _has_net(self) -> bool:
+        """Sobol points, but where samples that are their own copies have plain coordinates too.
+
+        Averages over copies count a sample among its own copies or do not: that is right to order 1/N for points of a
+        net or for random points, and wrong for those that are both (`ket_average_rule`).
+        """
+        is_mixed = self._has_copies and not self._pairs and self._columns.drawn > COORDINATES
+        return "sobol" in self._reduce and not is_mixed
+
+    @property
     def _rule(self) -> AverageRule:
-        has_partners = self._groups is not None and self._groups.has_partners  # no sample is its own copy there
-        return ket_average_rule(self._sizes.length, is_distinct=not has_partners and "sobol" not in self._reduce)
+        # no sample is its own copy in pairs of groups
+        return ket_average_rule(self._sizes.length, is_distinct=not self._has_net and not self._pairs)
 
     def _warn(self, message: str) -> None:
         if message not in self.warnings:

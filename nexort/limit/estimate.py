@@ -5,6 +5,7 @@ The bounds count the arguments of every product as if they were independent; at 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
@@ -59,13 +60,20 @@ class LimitEstimate:
         return max((side.columns for side in self.sides), default=0)
 
 
-def count_columns(kets: KetGraph) -> int:
-    """The largest number of arguments that a side of a matrix meets."""
+@dataclass(frozen=True, slots=True)
+class ColumnBounds:
+    """Upper bounds: of the arguments that one side of a matrix meets, and of the columns drawn in one width space."""
+
+    arguments: int
+    drawn: int
+
+
+def bound_columns(kets: KetGraph) -> ColumnBounds:
     count = _Count(kets, 1)
     for node in kets.graph.order:
         if isinstance(node, MatMul):
             count.visit(node)
-    return max(count.sides.values(), default=0)
+    return ColumnBounds(max(count.sides.values(), default=0), max(count.drawn.values(), default=0))
 
 
 def estimate_limit_run(
@@ -111,10 +119,13 @@ class _Count:
         self.sides: dict[tuple[str, object], int] = {}
         self.spaces: dict[tuple[int, int], int] = {}
         self.overflow: dict[tuple[int, int], Place] = {}
+        self.drawn: Counter[int] = Counter()
+        """Initial vectors and hats by width space, all sectors together."""
         self.flops = 0
         for vector in kets.vectors:
             space = (kets.classes.space(vector), kets.parity.bit(vector))
             self._add(space, prod(vector.type.shape), vector)
+            self.drawn[space[0]] += prod(vector.type.shape)
 
     def visit(self, node: MatMul) -> None:
         found = matrix_elements(node.operands[0])
@@ -143,6 +154,7 @@ class _Count:
             self.sides[side] = self.sides.get(side, 0) + rows
             self._add(source, rows, node)
             self._add(target, rows, node)
+            self.drawn[target[0]] += rows
         self.flops += self._work(rows, self.sides[side], self.spaces[source] + self.spaces[target])
 
     def _add(self, space: tuple[int, int], rows: int, node: Node) -> None:

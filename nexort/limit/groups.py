@@ -104,23 +104,32 @@ class GroupGraph:
     """(G/2, 2) for pairs of groups, (G) for single ones."""
 
     @property
-    def has_partners(self) -> bool:
-        return len(self.shape) == 2
+    def pairs(self) -> int:
+        """0 for single groups."""
+        return self.shape[0] if len(self.shape) == 2 else 0
 
 
 def has_group_work(graph: Graph) -> bool:
     """Whether groups save work and change nothing that is exact: tensors are averaged over copies, outer sums not."""
     if graph.is_random or any(node.type.order for out in graph.outputs for node in out.nodes):
         return False
-    outer = outer_sums(graph)
-    averaged = [
+    averaged, outer = _averaged_tensors(graph), outer_sums(graph)
+    return bool(averaged) and averaged.isdisjoint(outer)
+
+
+def has_copies(graph: Graph) -> bool:
+    """Whether anything is averaged over copies, which an outer sum is not."""
+    return not _averaged_tensors(graph) <= outer_sums(graph)
+
+
+def _averaged_tensors(graph: Graph) -> set[Node]:
+    return {
         x
         for node in graph.order
-        if (isinstance(node, Average) or (isinstance(node, Contract) and node.averaged))
+        if isinstance(node, Average) or (isinstance(node, Contract) and node.averaged)
         for x in node.operands
         if x.type.order >= 2
-    ]
-    return bool(averaged) and not any(x in outer for x in averaged)
+    }
 
 
 def build_groups(graph: Graph, count: int) -> GroupGraph:

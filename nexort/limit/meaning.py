@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod, sqrt
 from typing import Any
 
@@ -117,7 +117,7 @@ def ket_average_rule(samples: int, *, is_distinct: bool = True) -> AverageRule:
 class KetMeaning:
     """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`.
 
-    `draw` is the number of the draw of what is random in the limit; `has_net` for Sobol points.
+    `draw` is the number of the draw of what is random in the limit; `has_net` for Sobol points, `pairs` of groups.
     """
 
     def __init__(
@@ -129,6 +129,7 @@ class KetMeaning:
         dtype: Any,
         warn: Callable[[str], None],
         has_net: bool = False,
+        pairs: int = 0,
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
@@ -138,7 +139,7 @@ class KetMeaning:
         self._streams = streams
         self._warn = warn
         self._products = Products()
-        self._has_net = has_net
+        self._new_points = partial(Points, samples, has_net=has_net, pairs=pairs)
         self._points: dict[int, Points] = {}
         self._spaces: dict[tuple[int, int], WidthSpace] = {}
         self._operators: dict[tuple[Any, ...], InitialOperator] = {}
@@ -263,7 +264,7 @@ class KetMeaning:
         """The kets of one sector in a width space; only even ones have the ket of ones among them."""
         if (number, sector) not in self._spaces:
             name = self._kets.sector_name((number, sector))
-            points = self._points.setdefault(number, Points(self.length, has_net=self._has_net))
+            points = self._points.setdefault(number, self._new_points())
             self._spaces[number, sector] = WidthSpace(
                 self.length,
                 self.dtype,

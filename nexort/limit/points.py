@@ -11,6 +11,10 @@ bits (Matoušek 1998): each point is uniform, and replicates are independent.  A
 their sector, belong to one sequence: coordinates of different sequences would pair points at random.  The first
 coordinates are the best ones, so they go by importance: initial vectors, then hats from the largest direction on.
 Coordinates past `COORDINATES` are plain: among so many, Sobol points are no better.
+
+Where samples are copies of each other (`groups`), the points of the first groups of all pairs are one sequence, those
+of their partners another one, scrambled on its own: points of one sequence keep apart, and a sum over pairs (i, j) of
+them would lack those that are close.
 """
 
 from __future__ import annotations
@@ -69,11 +73,12 @@ COORDINATES = 1 + len(_POLYNOMIALS)
 
 
 class Points:
-    """The points of one width space; `has_net` for Sobol points."""
+    """The points of one width space; `has_net` for Sobol points, in `pairs` pairs of groups (0 for no groups)."""
 
-    def __init__(self, samples: int, *, has_net: bool) -> None:
+    def __init__(self, samples: int, *, has_net: bool, pairs: int = 0) -> None:
         self._samples = samples
         self._has_net = has_net
+        self._pairs = pairs
         self.used = 0
         """Coordinates drawn so far."""
 
@@ -87,11 +92,18 @@ class Points:
         nets = min(count, self.nets)
         columns = np.empty((count, self._samples))
         for k in range(nets):
-            columns[k] = kept_samples(stream, net_column(self.used + k, stream, whole_samples(stream, self._samples)))
+            columns[k] = kept_samples(stream, self._net_column(self.used + k, stream))
         if nets < count:
             columns[nets:] = stream.standard_normal((count - nets, self._samples))
         self.used += count
         return columns
+
+    def _net_column(self, coordinate: int, stream: np.random.Generator) -> Array:
+        count = whole_samples(stream, self._samples)
+        if not self._pairs:
+            return net_column(coordinate, stream, count)
+        sides = [net_column(coordinate, stream, count // 2).reshape(self._pairs, -1) for _ in range(2)]
+        return np.stack(sides, axis=1).reshape(-1)
 
 
 def net_column(coordinate: int, stream: np.random.Generator, count: int) -> Array:

@@ -105,8 +105,8 @@ def test_graph_has_an_axis_of_groups_and_the_same_outputs() -> None:
 def test_where_groups_have_partners(text: str, has_partners: bool) -> None:
     graph = lower_for_limit(graph_of(text))
     assert has_group_work(graph)
-    assert build_groups(graph, 4).has_partners is has_partners
-    assert not build_groups(graph, 3).has_partners
+    assert build_groups(graph, 4).pairs == 2 * has_partners
+    assert not build_groups(graph, 3).pairs
 
 
 BLOCKS = """
@@ -135,10 +135,9 @@ output <x[1] | Z @ y> + avg{i,j}(Z{i,j} * max(Z{i,j}, y{i})) as o
 def test_blocks_have_their_two_groups() -> None:
     """By hand, from the samples of the initial vectors: T_αβ has α in a group and β in its partner."""
     run = LimitRun(graph_of(BLOCKS), samples=128, reduce=("sobol",))
+    run._groups, run._sizes = build_groups(run._lowered, 4), Sizes(4, 32)
+    assert run._groups.pairs == 2
     kets = {name: run._meaning(0).initial_vector(node) for name, node in initial_vectors(run._lowered).items()}
-    run._groups = build_groups(run._lowered, 4)
-    assert run._groups.has_partners
-    run._sizes = Sizes(4, 32)
     run._plan = run._build_plan(run._groups.graph)
     groups = {name: values.reshape(*values.shape[:-1], 4, 32) for name, values in kets.items()}
     x, y = groups["x"], groups["y"]
@@ -175,6 +174,21 @@ def test_blocks_have_their_two_groups() -> None:
     }
     for name, value in run.replicate(0).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-9, err_msg=name)
+
+
+NEAR = """
+vector x[41]
+output avg{i,j}(exp(-1000 * (x[40]{i} - x[40]{j})^2)) as plain
+output avg{i,j}(exp(-1000 * (x[0]{i} - x[0]{j})^2)) as net
+"""
+
+
+@pytest.mark.parametrize(("samples", "reduce"), [(2048, ("groups", "sobol")), (2048, ("groups",)), (1024, ("sobol",))])
+def test_no_sample_is_its_own_copy(samples: int, reduce: tuple[str, ...]) -> None:
+    """E exp(−1000 (x − x')²) = 4001^(-1/2); 1/256 more where x' is one time in 256 x itself, 1/1024 in 1024."""
+    for name, estimate in limit(NEAR, samples=samples, replicates=16, reduce=reduce).items():
+        assert estimate.stderr < 1e-4
+        assert abs(estimate.value - 4001**-0.5) < 4.5 * estimate.stderr, name
 
 
 def test_one_group_is_no_groups() -> None:

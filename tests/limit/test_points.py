@@ -71,6 +71,21 @@ def test_halves_are_parts_of_the_whole() -> None:
         assert np.array_equal(kept, groups[:, :, half].reshape(len(whole), 32))
 
 
+def test_partners_have_sequences_of_their_own() -> None:
+    columns = Points(256, has_net=True, pairs=4).draw(stream(), 2)
+    sides = columns.reshape(2, 4, 2, 32).swapaxes(1, 2).reshape(2, 2, 128)
+    for column in sides:
+        for side in column:
+            assert np.array_equal(np.sort((ndtr(side) * 128).astype(int)), np.arange(128))
+        both = np.sort((ndtr(np.concatenate(column)) * 256).astype(int))
+        assert not np.array_equal(both, np.arange(256))
+    for half in (0, 1):
+        streams = HalfStreams(0, 0, samples=256, half=half, groups=8)
+        kept = Points(128, has_net=True, pairs=4).draw(streams.generator("x", "ket"), 2)
+        whole = Points(256, has_net=True, pairs=4).draw(stream(), 2)
+        assert np.array_equal(kept, whole.reshape(2, 8, 2, 16)[:, :, half].reshape(2, 128))
+
+
 SMOOTH = "vector x[3], y\nmatrix W\nh = W @ tanh(x[0] + x[1] * x[2])\noutput avg(tanh(h + y)^2) as s"
 
 
