@@ -32,7 +32,6 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
 from nexort.engine import Array, AverageRule, Workers
@@ -165,19 +164,23 @@ def _places_of(node: Node, *, has_partners: bool) -> tuple[_Place, ...] | None:
     """
     if not isinstance(node, Map | Contract):
         return ()
-    free = tuple(range(node.type.order))
-    links = nx.Graph()
-    links.add_nodes_from(range(node.type.order + (node.averaged if isinstance(node, Contract) else 0)))
-    for axes in (free, *(axes.width for axes in node.axes)):
-        links.add_edges_from(pairwise(axes))
-    roots = {axis: min(part) for part in nx.connected_components(links) for axis in part}
-    if not has_partners:
-        return tuple(_Place(roots[axis], False) for axis in sorted(links))
-    try:
-        colors = nx.bipartite.color(links)
-    except nx.NetworkXError:
-        return None
-    return tuple(_Place(roots[axis], colors[axis] != colors[roots[axis]]) for axis in sorted(links))
+    count = node.type.order + (node.averaged if isinstance(node, Contract) else 0)
+    linked: list[set[int]] = [set() for _ in range(count)]
+    for axes in (tuple(range(node.type.order)), *(axes.width for axes in node.axes)):
+        for a, b in pairwise(axes):
+            linked[a].add(b)
+            linked[b].add(a)
+    places: dict[int, _Place] = {}
+    for root in range(count):
+        pending = [(root, _Place(root, False))]
+        while pending:
+            axis, place = pending.pop()
+            found = places.setdefault(axis, place)
+            if found is place:
+                pending += [(other, _Place(root, has_partners != place.is_partner)) for other in linked[axis]]
+            elif found.root == root and found.is_partner != place.is_partner:
+                return None
+    return tuple(places[axis] for axis in range(count))
 
 
 class _Builder:
