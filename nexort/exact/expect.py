@@ -20,7 +20,7 @@ import numpy as np
 from nexort.exact.closed import closed_slopes, closed_value
 from nexort.exact.covariances import Covariances, Group, wick
 from nexort.exact.forms import Array, Form, Gaussians
-from nexort.exact.plane import Plane
+from nexort.exact.plane import Moment, Plane
 from nexort.exact.terms import Atom, Factor, Linear, forms_in
 
 
@@ -105,9 +105,7 @@ class GroupIntegral:
             return total
         forms, plane = self.group.forms, self._plane
         everything = tuple(range(len(forms)))
-        asked: list[tuple[tuple[int, ...], int | None]] = [
-            (everything[:i] + everything[i + 1 :], None) for i in range(len(forms))
-        ]
+        asked: list[Moment] = [(everything[:i] + everything[i + 1 :], None) for i in range(len(forms))]
         directions = 0 if plane is None else plane.dimension
         asked += [(everything, k) for k in range(directions)]
         moments = self._moments(asked)
@@ -123,7 +121,7 @@ class GroupIntegral:
             total = total + np.asarray(slope)[..., None] * plane.direction(k, leaves)
         return total
 
-    def _moments(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> list[Any]:
+    def _moments(self, asked: Sequence[Moment]) -> list[Any]:
         """E ∏_{i in subset} L_i · ∏ atoms, times g_k where k is given."""
         forms = self.group.forms
         if self._plane is None:

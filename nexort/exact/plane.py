@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from nexort.exact.work import NotExactError
 
 DEPENDENT = 1e-11
 """Forms of correlation matrix with a third eigenvalue (pivot) below this span two dimensions."""
-
-
 CLEARLY = 1e-6
 """The same for an eigenvalue, where no pivots are at hand; what is less is looked at again."""
 TOO_MANY_DIMENSIONS = "the functions here depend on more than two Gaussian directions at once"
 MAX_FORMS = 200
 """More forms are not looked at, although they might be dependent."""
+
+Moment: TypeAlias = tuple[tuple[int, ...], int | None]
+"""Forms of the group by number, and the coordinate g_k beside them or None."""
 
 
 class Plane:
@@ -123,7 +124,7 @@ class Plane:
                 product = product * atom_value(atom, values, pick)
         return np.broadcast_to(product, values[id(form)].shape).reshape(*shape, -1)
 
-    def _degree(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> int | None:
+    def _degree(self, asked: Sequence[Moment]) -> int | None:
         """The largest degree of the homogeneous functions that the integrands are sums of; None if they are not."""
         degrees = [degree_of(atom) for atom in self.group.atoms]
         if any(degree is None for degree in degrees):
@@ -158,7 +159,7 @@ class Plane:
         rho = np.take_along_axis(self._rho, self._second[..., None], -1)
         return (second - rho * first) * self._safe
 
-    def moments(self, asked: Sequence[tuple[tuple[int, ...], int | None]]) -> list[Array]:
+    def moments(self, asked: Sequence[Moment]) -> list[Array]:
         """E ∏_{i in subset} L_i · g_k · ∏ atoms, one integral for all."""
         if not asked:
             return []
@@ -166,9 +167,24 @@ class Plane:
             value = self._by_series()
             if value is not None:
                 return [value]
-        sampler = Sampler(self.shape)
-        forms = self.group.forms
+        integrand = self._integrand(asked)
+        if self.dimension == 0:
+            zero = np.zeros((1, 1))
+            value = integrand(np.arange(self._count), zero, zero)[..., 0]
+        else:
+            value = self._integral(integrand, asked)
+        if not np.isfinite(value).all():
+            raise NotExactError("an expectation here is not finite")
+        return [row.reshape(self.shape) for row in value]
 
+    @property
+    def _count(self) -> int:
+        """Elements of the family."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def _integrand(self, asked: Sequence[Moment]) -> Callable[[Any, Array, Array], Array]:
+        """(elements, g₁, g₂) to the integrands asked for, (asked, elements, points)."""
+        sampler, forms = Sampler(self.shape), self.group.forms
         each = 3 * len(self._inner) + 10 * len(self.group.atoms) + 3 * len(asked) * (1 + len(forms))
 
         def integrand(elements: Any, g1: Array, g2: Array) -> Array:
@@ -195,23 +211,16 @@ class Plane:
                 rows.append(np.broadcast_to(product * extra * value, shape))
             return np.stack(rows)
 
+        return integrand
+
+    def _integral(self, integrand: Callable[[Any, Array, Array], Array], asked: Sequence[Moment]) -> Array:
         flat = [[np.broadcast_to(part, self.shape).reshape(-1) for part in line] for line in self._lines]
         lines = Lines(*(np.stack(parts, axis=-1) for parts in zip(*flat, strict=True))) if flat else None
-        count = int(np.prod(self.shape, dtype=int))
-        if self.dimension == 0:
-            zero = np.zeros((1, 1))
-            value = integrand(np.arange(count), zero, zero)[..., 0]
-        else:
-            try:
-                with np.errstate(all="ignore"):
-                    value = integrate(integrand, len(asked), count, self.dimension, lines, self._degree(asked))
-            except NotConvergedError:
-                raise NotExactError(
-                    "the integral over the Gaussian directions here did not converge to 1e-10"
-                ) from None
-        if not np.isfinite(value).all():
-            raise NotExactError("an expectation here is not finite")
-        return [row.reshape(self.shape) for row in value]
+        try:
+            with np.errstate(all="ignore"):
+                return integrate(integrand, len(asked), self._count, self.dimension, lines, self._degree(asked))
+        except NotConvergedError:
+            raise NotExactError("the integral over the Gaussian directions here did not converge to 1e-10") from None
 
 
 def _pick(R: Array, index: Array) -> Array:
