@@ -20,7 +20,7 @@ import numpy as np
 from nexort.exact.closed import closed_slopes, closed_value
 from nexort.exact.covariances import Covariances, Group, wick
 from nexort.exact.forms import Array, Form, Gaussians
-from nexort.exact.plane import Moment, Plane
+from nexort.exact.plane import AskedMoment, Plane
 from nexort.exact.terms import Atom, Factor, Linear, forms_in
 
 
@@ -105,7 +105,7 @@ class GroupIntegral:
             return total
         forms, plane = self.group.forms, self._plane
         everything = tuple(range(len(forms)))
-        asked: list[Moment] = [(everything[:i] + everything[i + 1 :], None) for i in range(len(forms))]
+        asked: list[AskedMoment] = [(everything[:i] + everything[i + 1 :], None) for i in range(len(forms))]
         directions = 0 if plane is None else plane.dimension
         asked += [(everything, k) for k in range(directions)]
         moments = self._moments(asked)
@@ -121,7 +121,7 @@ class GroupIntegral:
             total = total + np.asarray(slope)[..., None] * plane.direction(k, leaves)
         return total
 
-    def _moments(self, asked: Sequence[Moment]) -> list[Any]:
+    def _moments(self, asked: Sequence[AskedMoment]) -> list[Any]:
         """E ∏_{i in subset} L_i · ∏ atoms, times g_k where k is given."""
         forms = self.group.forms
         if self._plane is None:

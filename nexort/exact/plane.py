@@ -23,7 +23,7 @@ TOO_MANY_DIMENSIONS = "the functions here depend on more than two Gaussian direc
 MAX_FORMS = 200
 """More forms are not looked at, although they might be dependent."""
 
-Moment: TypeAlias = tuple[tuple[int, ...], int | None]
+AskedMoment: TypeAlias = tuple[tuple[int, ...], int | None]
 """Forms of the group by number, and the coordinate g_k beside them or None."""
 
 
@@ -124,7 +124,7 @@ class Plane:
                 product = product * atom_value(atom, values, pick)
         return np.broadcast_to(product, values[id(form)].shape).reshape(*shape, -1)
 
-    def _degree(self, asked: Sequence[Moment]) -> int | None:
+    def _degree(self, asked: Sequence[AskedMoment]) -> int | None:
         """The largest degree of the homogeneous functions that the integrands are sums of; None if they are not."""
         degrees = [degree_of(atom) for atom in self.group.atoms]
         if any(degree is None for degree in degrees):
@@ -159,7 +159,7 @@ class Plane:
         rho = np.take_along_axis(self._rho, self._second[..., None], -1)
         return (second - rho * first) * self._safe
 
-    def moments(self, asked: Sequence[Moment]) -> list[Array]:
+    def moments(self, asked: Sequence[AskedMoment]) -> list[Array]:
         """E ∏_{i in subset} L_i · g_k · ∏ atoms, one integral for all."""
         if not asked:
             return []
@@ -182,7 +182,7 @@ class Plane:
         """Elements of the family."""
         return int(np.prod(self.shape, dtype=int))
 
-    def _integrand(self, asked: Sequence[Moment]) -> Callable[[Any, Array, Array], Array]:
+    def _integrand(self, asked: Sequence[AskedMoment]) -> Callable[[Any, Array, Array], Array]:
         """(elements, g₁, g₂) to the integrands asked for, (asked, elements, points)."""
         sampler, forms = Sampler(self.shape), self.group.forms
         each = 3 * len(self._inner) + 10 * len(self.group.atoms) + 3 * len(asked) * (1 + len(forms))
@@ -213,7 +213,7 @@ class Plane:
 
         return integrand
 
-    def _integral(self, integrand: Callable[[Any, Array, Array], Array], asked: Sequence[Moment]) -> Array:
+    def _integral(self, integrand: Callable[[Any, Array, Array], Array], asked: Sequence[AskedMoment]) -> Array:
         flat = [[np.broadcast_to(part, self.shape).reshape(-1) for part in line] for line in self._lines]
         lines = Lines(*(np.stack(parts, axis=-1) for parts in zip(*flat, strict=True))) if flat else None
         try:
