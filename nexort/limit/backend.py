@@ -15,7 +15,8 @@ from nexort.errors import ComputationFault
 from nexort.graph import Graph, collector_paused
 from nexort.graph.terms import Place
 from nexort.limit.estimate import bound_columns, estimate_limit_run
-from nexort.limit.groups import GroupMeaning, Sizes, build_groups, group_sizes, has_copies, has_group_work
+from nexort.limit.group_graph import build_groups
+from nexort.limit.groups import GroupMeaning, Sizes, group_sizes, has_copies, has_group_work
 from nexort.limit.halves import HalfStreams
 from nexort.limit.lanes import LaneGraph, LaneMeaning, build_lanes, lane_count
 from nexort.limit.meaning import KetGraph, KetMeaning, ket_average_rule

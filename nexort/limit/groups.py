@@ -17,18 +17,12 @@ in group g and β in its partner g', also where it is read as T'_βα: then β i
 | avg{i,j}(T{i,j}) | pairs from a group and its partner, all groups |
 
 Where two indices cannot always be in partners (a diagonal T{i,i}, three indices), all are in one group, and the copies
-of a sample are those of its own group.
-
-Accepts a lowered graph for which `has_group_work`.  Promises a graph with the same outputs, in which vectors and
-tensors have more static axes, the first ones: (G/2, 2) for pairs of groups, (G) for single ones.
+of a sample are those of its own group.  `limit.group_graph` makes the graph of this for one for which `has_group_work`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -37,27 +31,19 @@ import numpy as np
 from nexort.engine import Array, AverageRule, Workers
 from nexort.graph import (
     Average,
-    Axes,
     Contract,
     Fluctuation,
     Graph,
     InitialScalar,
     InitialVector,
-    Map,
     MatMul,
     Node,
-    Number,
-    Reduce,
-    Select,
-    Stack,
     WidthNumber,
-    build_graph,
 )
-from nexort.graph.types import SCALAR, Type
+from nexort.limit.group_graph import GroupGraph
 from nexort.limit.meaning import KetMeaning
 from nexort.limit.width import width_limit
 from nexort.passes import outer_sums
-from nexort.symbolic import primitive
 
 LEAST_GROUP = 256
 """Samples of a group at least: functions of averages over copies have a bias of order 1/b.  Of two networks in
@@ -93,21 +79,6 @@ def group_sizes(samples: int, columns: int) -> Sizes:
     return Sizes(groups - groups % 2, length)
 
 
-@dataclass(frozen=True)
-class GroupGraph:
-    """`origin` has the node of the graph without groups for each node that the meaning is asked for."""
-
-    graph: Graph
-    origin: dict[Node, Node]
-    shape: tuple[int, ...]
-    """(G/2, 2) for pairs of groups, (G) for single ones."""
-
-    @property
-    def pairs(self) -> int:
-        """0 for single groups."""
-        return self.shape[0] if len(self.shape) == 2 else 0
-
-
 def has_group_work(graph: Graph) -> bool:
     """Whether groups save work and change nothing that is exact: tensors are averaged over copies, outer sums not."""
     if graph.is_random or any(node.type.order for out in graph.outputs for node in out.nodes):
@@ -129,197 +100,6 @@ def _averaged_tensors(graph: Graph) -> set[Node]:
         for x in node.operands
         if x.type.order >= 2
     }
-
-
-def build_groups(graph: Graph, count: int) -> GroupGraph:
-    """`count` groups, in pairs where the count is even and the graph allows."""
-    builder = _Builder((count // 2, 2) if count % 2 == 0 and _can_pair(graph) else (count,))
-    for node in graph.order:
-        builder.add(node)
-    outputs = [replace(out, nodes=tuple(builder.new[node] for node in out.nodes)) for out in graph.outputs]
-    return GroupGraph(build_graph(outputs), builder.origin, builder.shape)
-
-
-def _can_pair(graph: Graph) -> bool:
-    """Whether the indices of every operation can be in partners: no three of a tensor, no two equal ones."""
-    return all(
-        node.type.order <= 2 and _places_of(node, has_partners=True) is not None
-        for node in graph.order
-        if not node.type.is_operator
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Of a width axis: its set of linked axes, named by the first of them, and whether it is in the partner's group."""
-
-    root: int
-    is_partner: bool
-
-
-def _places_of(node: Node, *, has_partners: bool) -> tuple[_Place, ...] | None:
-    """For each width axis of a Map or Contract; axes are linked by a tensor that has both, and all free ones.
-
-    None where linked axes cannot be in two groups, the axes of each tensor in both.
-    """
-    if not isinstance(node, Map | Contract):
-        return ()
-    count = node.type.order + (node.averaged if isinstance(node, Contract) else 0)
-    linked: list[set[int]] = [set() for _ in range(count)]
-    for axes in (tuple(range(node.type.order)), *(axes.width for axes in node.axes)):
-        for a, b in pairwise(axes):
-            linked[a].add(b)
-            linked[b].add(a)
-    places: dict[int, _Place] = {}
-    for root in range(count):
-        pending = [(root, _Place(root, False))]
-        while pending:
-            axis, place = pending.pop()
-            found = places.setdefault(axis, place)
-            if found is place:
-                pending += [(other, _Place(root, has_partners != place.is_partner)) for other in linked[axis]]
-            elif found.root == root and found.is_partner != place.is_partner:
-                return None
-    return tuple(places[axis] for axis in range(count))
-
-
-class _Builder:
-    """The static axes of groups come first; a tensor's are those of the group of its first index."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.new: dict[Node, Node] = {}
-        self.origin: dict[Node, Node] = {}
-        self._depth = len(shape)
-        self._grouped: set[Node] = set()
-        self._partners: dict[Node, Node] = {}
-
-    def add(self, node: Node) -> None:
-        operands = [self.new[operand] for operand in node.operands]
-        made = self.new[node] = self._make(node, operands)
-        if made.type.order and not made.type.is_operator and len(made.type.shape) > len(node.type.shape):
-            self._grouped.add(made)
-        self.origin[made] = node
-
-    def _make(self, node: Node, operands: Sequence[Node]) -> Node:
-        is_grouped = any(x in self._grouped for x in operands)
-        depth = self._depth
-        wide = replace(node.type, shape=(*self.shape, *node.type.shape))
-        match node:
-            case InitialVector():
-                return replace(node, type=wide)
-            case MatMul():
-                places = [self._moved(axes, x) for axes, x in zip(node.axes, operands, strict=True)]
-                return replace(node, type=wide, operands=tuple(operands), axes=tuple(places))  # pyright: ignore[reportArgumentType]
-            case _ if not is_grouped or node.type.is_operator:
-                return node.with_operands(operands)
-            case Map():
-                places = self._places(node)
-                operands = self._in_groups(places, node, operands)
-                moved = [self._moved(axes, x) for axes, x in zip(node.axes, operands, strict=True)]
-                made = replace(node, type=wide, operands=tuple(operands), axes=tuple(moved))
-                return self._exchanged(made) if places[0].is_partner else made
-            case Contract():
-                return self._contract(node, operands)
-            case Average():
-                made = replace(node, type=wide, operands=tuple(operands))
-                if node.type.order:
-                    # what is left of a tensor without its first index is in the group of its second one
-                    return self._exchanged(made) if depth == 2 and 0 in node.axes else made
-                return Reduce(
-                    type=node.type,
-                    operands=(made,),
-                    kind="mean",
-                    axes=tuple(range(depth)),
-                    span=node.span,
-                    passes=node.passes,
-                    serial=node.serial,
-                )
-            case Reduce():
-                axes = tuple(axis + depth for axis in node.axes)
-                return replace(node, type=wide, operands=tuple(operands), axes=axes)
-            case Select():
-                return replace(node, type=wide, operands=tuple(operands), index=((None,) * depth + node.index))
-            case Stack():
-                parts = (self._spread(x, old.type) for x, old in zip(operands, node.operands, strict=True))
-                return replace(node, type=wide, operands=tuple(parts), axis=node.axis + depth)
-            case _:
-                return replace(node, type=wide, operands=tuple(operands))
-
-    def _places(self, node: Map | Contract) -> tuple[_Place, ...]:
-        """Of linked axes, those are in the partner's group with which fewer tensors are to be exchanged."""
-        places = _places_of(node, has_partners=self._depth == 2)
-        assert places is not None
-        tensors = [axes.width[0] for axes in node.axes if len(axes.width) > 1]
-        tensors += [0] if node.type.order > 1 else []
-        votes = Counter(places[axis].root for axis in tensors if places[axis].is_partner)
-        votes.subtract(places[axis].root for axis in tensors if not places[axis].is_partner)
-        return tuple(replace(x, is_partner=x.is_partner != (votes[x.root] > 0)) for x in places)
-
-    def _in_groups(self, places: Sequence[_Place], node: Map | Contract, operands: Sequence[Node]) -> list[Node]:
-        """The operands, those whose first index is in the partner's group with their groups exchanged."""
-        return [
-            self._exchanged(x) if x in self._grouped and places[axes.width[0]].is_partner else x
-            for x, axes in zip(operands, node.axes, strict=True)
-        ]
-
-    def _exchanged(self, node: Node) -> Node:
-        """The same entries with the groups of each pair exchanged."""
-        if node not in self._partners:
-            shape = (self.shape[0], *node.type.shape[2:])
-            rest = (None,) * len(node.type.shape[2:])
-            halves = (
-                Select(type=replace(node.type, shape=shape), operands=(node,), index=(None, k, *rest)) for k in (1, 0)
-            )
-            self._partners[node] = Stack(type=node.type, operands=tuple(halves), axis=1)
-            self._grouped.add(self._partners[node])
-        return self._partners[node]
-
-    def _contract(self, node: Contract, operands: Sequence[Node]) -> Node:
-        """Width axes that a tensor links, and all free ones, are in one pair; others are averaged over all groups."""
-        places = self._places(node)
-        operands = self._in_groups(places, node, operands)
-        parts = list(zip(operands, node.axes, strict=True))
-        roots = [places[axes.width[0]].root if x in self._grouped else None for x, axes in parts]
-        is_wide = node.type.order > 0 and 0 in roots
-        depth = self._depth if is_wide else 0
-        shape = (*self.shape[:depth], *node.type.shape)
-        summed = list(node.summed)
-        labels = {0: tuple(range(depth))} if is_wide else {}
-        moved: list[Axes] = []
-        for (_, axes), root in zip(parts, roots, strict=True):
-            static = tuple(axis + depth for axis in axes.static)
-            if root is not None:
-                if root not in labels:
-                    first = len(shape) + len(summed)
-                    labels[root] = tuple(range(first, first + self._depth))
-                    summed += self.shape
-                static = (*labels[root], *static)
-            moved.append(Axes(static, axes.width))
-        terms = prod(summed[len(node.summed) :])
-        mean = [Number(value=1.0 / terms, type=SCALAR)] if terms > 1 else []
-        made = replace(
-            node,
-            type=replace(node.type, shape=shape),
-            operands=(*operands, *mean),
-            axes=(*moved, *(Axes() for _ in mean)),
-            summed=tuple(summed),
-        )
-        return self._exchanged(made) if is_wide and places[0].is_partner else made
-
-    def _spread(self, node: Node, narrow: Type) -> Node:
-        if node in self._grouped:
-            return node
-        depth = self._depth
-        whole = Axes(tuple(range(depth, depth + len(narrow.shape))), tuple(range(narrow.order)))
-        wide = replace(narrow, shape=(*self.shape, *narrow.shape))
-        copies = Map(type=wide, operands=(node,), fn=primitive("identity"), axes=(whole,), span=node.span)
-        self._grouped.add(copies)
-        return copies
-
-    def _moved(self, axes: Axes, operand: Node) -> Axes:
-        groups = tuple(range(self._depth)) if operand in self._grouped else ()
-        return Axes((*groups, *(axis + self._depth for axis in axes.static)), axes.width)
 
 
 class GroupMeaning:

@@ -17,26 +17,10 @@ from typing import Any
 import numpy as np
 
 from nexort.engine import Array, AverageRule, Workers
-from nexort.graph import (
-    Axes,
-    Contract,
-    Fluctuation,
-    Graph,
-    InitialScalar,
-    InitialVector,
-    Map,
-    MatMul,
-    Node,
-    Reduce,
-    Select,
-    Stack,
-    WidthNumber,
-    build_graph,
-)
-from nexort.graph.types import Type
+from nexort.graph import Fluctuation, Graph, InitialScalar, InitialVector, MatMul, Node, WidthNumber, build_graph
+from nexort.limit.leading import LeadingAxes
 from nexort.limit.meaning import KetMeaning
 from nexort.limit.width import width_limit
-from nexort.symbolic import primitive
 
 ENTRIES = 1 << 20
 """Entries that an n × n array of all lanes may have: a few such arrays fit the cache that cores share."""
@@ -63,60 +47,20 @@ def build_lanes(graph: Graph, count: int) -> LaneGraph:
     """The graph of `count` replicates at once."""
     new: dict[Node, Node] = {}
     origin: dict[Node, Node] = {}
-    laned: set[Node] = set()
+    lanes = LeadingAxes((count,))
     for node in graph.order:
         operands = [new[operand] for operand in node.operands]
         if isinstance(node, InitialVector | MatMul) or (
-            any(x in laned for x in operands) and not node.type.is_operator
+            any(x in lanes for x in operands) and not node.type.is_operator
         ):
-            new[node] = _with_lanes(node, operands, laned, count)
-            laned.add(new[node])
+            new[node] = lanes.add(lanes.apply(node, operands))
             origin[new[node]] = node
         else:
             new[node] = node.with_operands(operands)
     outputs = [
-        replace(out, nodes=tuple(_spread(new[node], node.type, laned, count) for node in out.nodes))
-        for out in graph.outputs
+        replace(out, nodes=tuple(lanes.spread(new[node], node.type) for node in out.nodes)) for out in graph.outputs
     ]
     return LaneGraph(build_graph(outputs), origin, count)
-
-
-def _with_lanes(node: Node, operands: Sequence[Node], laned: set[Node], count: int) -> Node:
-    wide = _wide(node.type, count)
-    match node:
-        case InitialVector():
-            return replace(node, type=wide)
-        case Map() | Contract() | MatMul():
-            places = [_moved(axes, x in laned) for axes, x in zip(node.axes, operands, strict=True)]
-            return replace(node, type=wide, operands=tuple(operands), axes=tuple(places))  # pyright: ignore[reportArgumentType]
-        case Reduce():
-            return replace(node, type=wide, operands=tuple(operands), axes=tuple(axis + 1 for axis in node.axes))
-        case Select():
-            return replace(node, type=wide, operands=tuple(operands), index=(None, *node.index))
-        case Stack():
-            parts = (_spread(x, old.type, laned, count) for x, old in zip(operands, node.operands, strict=True))
-            return replace(node, type=wide, operands=tuple(parts), axis=node.axis + 1)
-        case _:
-            return replace(node, type=wide, operands=tuple(operands))
-
-
-def _wide(type_: Type, count: int) -> Type:
-    return replace(type_, shape=(count, *type_.shape))
-
-
-def _moved(axes: Axes, has_lanes: bool) -> Axes:
-    """Static axes move up by one; that of the lanes is axis 0."""
-    return Axes((*((0,) if has_lanes else ()), *(axis + 1 for axis in axes.static)), axes.width)
-
-
-def _spread(node: Node, narrow: Type, laned: set[Node], count: int) -> Node:
-    """The node with its axis of lanes, repeated along it where it has none."""
-    if node in laned:
-        return node
-    whole = Axes(tuple(range(1, 1 + len(narrow.shape))), tuple(range(narrow.order)))
-    copies = Map(type=_wide(narrow, count), operands=(node,), fn=primitive("identity"), axes=(whole,), span=node.span)
-    laned.add(copies)
-    return copies
 
 
 class LaneMeaning:

@@ -7,7 +7,8 @@ import pytest
 
 from nexort.graph import Graph, InitialVector, build_graph
 from nexort.limit import LimitRun
-from nexort.limit.groups import LEAST_GROUP, Sizes, build_groups, group_sizes, has_group_work
+from nexort.limit.group_graph import build_groups
+from nexort.limit.groups import LEAST_GROUP, Sizes, group_sizes, has_group_work
 from nexort.passes import lower_for_limit
 
 from .programs import graph_of, limit
