@@ -78,15 +78,9 @@ def _variable(ev: Evaluation, target: Target, tree: ast.Assign) -> Variable | No
             Mark(entry.span, "declared here"),
             hint="choose another name",
         )
-    if len(target.wanted) != entry.axes:
-        if entry.kind == "computed" and is_fresh:
-            return None
-        raise IndexFault(
-            f"'{name.id}' has {entry.axes} static axes, and {len(target.wanted)} stand here",
-            target.span,
-            Mark(entry.span, "bound here"),
-            hint="all indices of a family are given",
-        )
+    if len(target.wanted) != entry.axes and entry.kind == "computed" and is_fresh:
+        return None
+    entry.check_count(len(target.wanted), target.unwritten, target.span)
     return entry
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 
 from nexort.elaborate.values import family_labels
 from nexort.errors import IndexFault, SizeFault, TypeFault
+from nexort.errors import Label as Mark
 from nexort.graph.nodes import Node
 from nexort.graph.terms import Label, Place, Term, arrange, select, stack
 from nexort.source import Span
@@ -142,6 +143,19 @@ class Variable:
                 hint="a reduction or 'for all' needs the elements 0, 1, 2, … without a gap",
             )
         return len(indices)
+
+    def check_count(self, found: int, unwritten: int, span: Span) -> None:
+        """Raise unless there are `found` static axes; the first `unwritten` indices are not in the text."""
+        if found == self.axes:
+            return
+        axes, found = self.axes - unwritten, found - unwritten
+        what = f"{axes} static ind{'ex' if axes == 1 else 'ices'}" if axes > 0 else "no static indices"
+        raise IndexFault(
+            f"'{self.name}' has {what}, and {found or 'none'} stand{'s' * (found < 2)} here",
+            span,
+            Mark(self.span, "bound here"),
+            hint="all indices of a family are given" if axes > 0 else "",
+        )
 
     def check_index(self, axis: int, pattern: Pattern, span: Span) -> None:
         """The index on `axis` lies in its range, as far as one statement bound the whole axis."""

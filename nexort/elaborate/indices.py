@@ -45,15 +45,7 @@ def _element_of_data(ev: Evaluation, tree: ast.Subscript, entry: Array) -> Term:
 
 def read_indices(ev: Evaluation, tree: ast.Subscript, variable: Variable) -> tuple[Label | int, ...]:
     """The fixed numbers and labels in `name[…]`, checked against the family."""
-    axes = variable.axes
-    if len(tree.indices) != axes:
-        what = f"{axes} static ind{'ex' if axes == 1 else 'ices'}" if axes else "no static indices"
-        raise IndexFault(
-            f"'{variable.name}' has {what}, and {len(tree.indices)} stand here",
-            tree.span,
-            Mark(variable.span, "bound here"),
-            hint="all indices of a family are given" if axes else "",
-        )
+    variable.check_count(len(tree.indices), tree.unwritten, tree.span)
     wanted = tuple(_index(ev, part) for part in tree.indices)
     pattern = tuple(w if isinstance(w, int) else None for w in wanted)
     for axis, (part, index) in enumerate(zip(tree.indices, wanted, strict=True)):

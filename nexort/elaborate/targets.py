@@ -20,10 +20,12 @@ from nexort.syntax import ast
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`wanted` are the labels and fixed indices of the static axes, `widths` the width axes if there are braces."""
+    """`wanted` are the labels and fixed indices of the static axes, the first `unwritten` of them not in the text;
+    `widths` the width axes if there are braces."""
 
     name: ast.Name
     wanted: tuple[Label | int, ...]
+    unwritten: int
     widths: tuple[str, ...] | None
     span: Span
 
@@ -47,8 +49,9 @@ def read_target(ev: Evaluation, tree: ast.Assign) -> Target:
         widths = _width_names(ev, base)
         base = base.base
     indices: Sequence[ast.Expr] | None = None
+    unwritten = 0
     if isinstance(base, ast.Subscript):
-        base, indices = base.base, base.indices
+        base, indices, unwritten = base.base, base.indices, base.unwritten
     if not isinstance(base, ast.Name):
         raise SyntaxFault(
             "this cannot be assigned to", tree.target.span, hint="a name, name[indices], name{axes} or name[…]{…}"
@@ -59,7 +62,7 @@ def read_target(ev: Evaluation, tree: ast.Assign) -> Target:
         wanted = _whole_family(ev, base, tree)
     else:
         wanted = _indices(ev, indices)
-    return Target(base, wanted, widths, tree.target.span)
+    return Target(base, wanted, unwritten, widths, tree.target.span)
 
 
 def _width_names(ev: Evaluation, tree: ast.Braces) -> tuple[str, ...]:

@@ -97,10 +97,11 @@ class Keyword(Node):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subscript(Node):
     """`base[i, 0, a < M]`: static indices. A `Compare` among them states a range, on the left
-    of `=` or in a reduction."""
+    of `=` or in a reduction. The first `unwritten` ones are not in the text (that of the input, in a model)."""
 
     base: Expr
     indices: tuple[Expr, ...]
+    unwritten: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

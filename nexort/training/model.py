@@ -234,7 +234,8 @@ class Batch:
         return replace(self.renamed[name.id], span=name.span) if name.id in self.renamed else name
 
     def _indexed(self, base: ast.Expr, indices: tuple[ast.Expr, ...], span: Span) -> ast.Subscript:
-        return ast.Subscript(span=span, base=base, indices=(ast.Name(span=span, id=self.index), *indices))
+        index = ast.Name(span=span, id=self.index)
+        return ast.Subscript(span=span, base=base, indices=(index, *indices), unwritten=1)
 
     def _target(self, tree: ast.Assign) -> ast.Expr:
         """`h[a < M, i]`: the range stands there, since a constant right side does not tell it."""
@@ -247,4 +248,5 @@ class Batch:
         if tree.operator == "=":
             first = ast.Compare(span=span, first=first, rest=(("<", number(self.size, span)),))
         name, indices = target_name(target)
-        return ast.Subscript(span=span, base=ast.Name(span=span, id=name), indices=(first, *indices))
+        base = ast.Name(span=span, id=name)
+        return ast.Subscript(span=span, base=base, indices=(first, *indices), unwritten=1)

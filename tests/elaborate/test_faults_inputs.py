@@ -134,7 +134,7 @@ W -= x
     found = faults(text)
     assert [fault.message for fault in found] == [
         "unknown name 'xx'",
-        "'y' has no static indices, and 1 stand here",
+        "'y' has no static indices, and 1 stands here",
         "avg takes a vector or a tensor, and this is a number",
         "'W' is updated before it is bound",
     ]
