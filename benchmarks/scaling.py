@@ -1,8 +1,8 @@
 """Row `scaling`: how time and memory grow with width or samples, inputs, and steps; each point in a process of its own.
 
 The program is `programs/train_mlp.nx` with one matrix (two hidden layers, tanh, Adam on all weights, maximal update
-parametrization).  A point is one trial of `run` in float32, or one replicate of `limit` in float64; drawing the initial
-values counts, parsing and planning are shown apart.
+parametrization).  A point is one trial of `run` in float32, or one replicate of `limit` in float64, from its graph on;
+from the text to the graph is shown apart.
 
 `python -m benchmarks.scaling FIGURES.json PICTURE.png` draws what a run of the row measured (needs matplotlib).
 """
@@ -23,7 +23,7 @@ from benchmarks.machine import ROOT, hold_to_threads, measure, peak_bytes
 PROGRAM = ROOT / "programs" / "train_mlp.nx"
 AXES = ("size", "inputs", "steps")
 """The width of `run`, the samples of `limit`; inputs and steps of both."""
-TITLES = ("command", "grows", "to", "plan", "compute", "peak GB", "power of time", "power of memory")
+TITLES = ("command", "grows", "to", "text to graph", "compute", "peak GB", "power of time", "power of memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def scaling_table(result: dict[str, Any]) -> list[tuple[str, ...]]:
                 command,
                 axis if axis != "size" else {"run": "width", "limit": "samples"}[command],
                 str(last["value"]),
-                f"{last['plan']:.2f} s",
+                f"{last['compile']:.2f} s",
                 f"{last['compute']:.2f} s",
                 f"{last['peak'] / 1e9:.2f}",
                 f"{math.log2(last['compute'] / before['compute']):.1f}",
@@ -104,15 +104,22 @@ def draw(result: dict[str, Any], path: Path) -> None:
             points = [p for p in result["points"] if (p["command"], p["axis"]) == (command, axis)]
             first = points[0]
             panel.loglog([p["value"] for p in points], [p["compute"] for p in points], "o-", color="#0072b2")
-            panel.loglog([p["value"] for p in points], [p["plan"] for p in points], "s:", color="#999999", ms=4)
-            fixed = ", ".join(f"{first[name]} {_noun(command, name)}" for name in AXES if name != axis)
+            panel.loglog([p["value"] for p in points], [p["compile"] for p in points], "s:", color="#999999", ms=4)
+            fixed = ", ".join(_describe(command, name, first[name]) for name in AXES if name != axis)
             panel.set_xlabel(_noun(command, axis))
+            panel.set_xticks([p["value"] for p in points], [str(p["value"]) for p in points])
+            panel.minorticks_off()
             panel.set_title(fixed, fontsize=9)
             panel.grid(which="both", color="#eeeeee")
         row[0].set_ylabel(f"{command}: seconds")
-    panels[0][0].legend(["compute", "parse and plan"], frameon=False, fontsize=8)
+    panels[0][0].legend(["compute", "text to graph"], frameon=False, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def _describe(command: str, axis: str, value: int) -> str:
+    noun = _noun(command, axis)
+    return f"width {value}" if noun == "width" else f"{value} {noun[: -1 if value == 1 else None]}"
 
 
 def _noun(command: str, axis: str) -> str:
@@ -120,7 +127,7 @@ def _noun(command: str, axis: str) -> str:
 
 
 def compute(command: str, size: int, inputs: int, steps: int) -> dict[str, float]:
-    """Seconds to the plan and from it, and the process's peak."""
+    """Seconds to the graph and from it, and the process's peak."""
     import nexort
 
     def program(inputs: int, steps: int) -> nexort.Program:
@@ -134,10 +141,10 @@ def compute(command: str, size: int, inputs: int, steps: int) -> dict[str, float
     run(program(1, 1), 64)  # loads the libraries
     start = time.perf_counter()
     each = program(inputs, steps)
-    each.check(width=size) if command == "run" else each.check(samples=size)
-    planned = time.perf_counter()
+    _ = each.graph if command == "run" else each.limit_graph
+    compiled = time.perf_counter()
     run(each, size)
-    return {"plan": planned - start, "compute": time.perf_counter() - planned, "peak": peak_bytes()}
+    return {"compile": compiled - start, "compute": time.perf_counter() - compiled, "peak": peak_bytes()}
 
 
 def main() -> None:
