@@ -21,7 +21,7 @@ SHOWN = {"reference": (1, 2, 4, 6, 8, 10), "smooth": (1, 5, 10, 15, 20)}
 
 
 def measure_limit(threads: int, *, is_smoke: bool) -> dict[str, Any]:
-    size, seeds = (1280, 1) if is_smoke else (4096, 2)
+    size, seeds = (1280, 1) if is_smoke else (4096, 8)
     settings: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         found: dict[str, list[dict[str, Any]]] = {"limit": [], "network": []}
