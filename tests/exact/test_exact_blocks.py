@@ -92,7 +92,7 @@ def test_the_memory_is_estimated(phi: str, layers: int) -> None:
         taken = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert taken < stated < 4 * taken
+    assert taken < stated < 3 * taken
 
 
 def test_blocks_fit_into_the_memory_that_is_allowed() -> None:
