@@ -156,7 +156,7 @@ class LimitRun:
         """
         refuse_too_large(self.estimate.bytes, f"with {self.samples} samples", "lower --samples")
         kets = self._meaning(k)
-        meaning = kets if self._groups is None else GroupMeaning(self._groups, kets, self._rule)
+        meaning = kets if self._groups is None else GroupMeaning(self._groups, kets)
         first, rest = self._plan.shared, len(self._plan.steps) - self._plan.shared
         shown = _Progress(progress, first + rest * len(draws))
         run, run_shared = self._engine()
@@ -206,6 +206,7 @@ class LimitRun:
             streams=streams,
             dtype=self.dtype,
             warn=self._warn,
+            rule=self._rule,
             has_net=self._has_net,
             pairs=self._pairs,
         )

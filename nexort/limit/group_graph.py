@@ -59,21 +59,21 @@ def build_groups(graph: Graph, count: int) -> GroupGraph:
 def _can_pair(graph: Graph) -> bool:
     """Whether the indices of every operation can be in partners: no three of a tensor, no two equal ones."""
     return all(
-        node.type.order <= 2 and _places_of(node, has_partners=True) is not None
+        node.type.order <= 2 and _slots_of(node, has_partners=True) is not None
         for node in graph.order
         if not node.type.is_operator
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Slot:
     """Of a width axis: its set of linked axes, named by the first of them, and whether it is in the partner's group."""
 
     root: int
     is_partner: bool
 
 
-def _places_of(node: Node, *, has_partners: bool) -> tuple[_Place, ...] | None:
+def _slots_of(node: Node, *, has_partners: bool) -> tuple[_Slot, ...] | None:
     """For each width axis of a Map or Contract; axes are linked by a tensor that has both, and all free ones.
 
     None where linked axes cannot be in two groups, the axes of each tensor in both.
@@ -86,17 +86,17 @@ def _places_of(node: Node, *, has_partners: bool) -> tuple[_Place, ...] | None:
         for a, b in pairwise(axes):
             linked[a].add(b)
             linked[b].add(a)
-    places: dict[int, _Place] = {}
+    slots: dict[int, _Slot] = {}
     for root in range(count):
-        pending = [(root, _Place(root, False))]
+        pending = [(root, _Slot(root, False))]
         while pending:
-            axis, place = pending.pop()
-            found = places.setdefault(axis, place)
-            if found is place:
-                pending += [(other, _Place(root, has_partners != place.is_partner)) for other in linked[axis]]
-            elif found.root == root and found.is_partner != place.is_partner:
+            axis, slot = pending.pop()
+            found = slots.setdefault(axis, slot)
+            if found is slot:
+                pending += [(other, _Slot(root, has_partners != slot.is_partner)) for other in linked[axis]]
+            elif found.root == root and found.is_partner != slot.is_partner:
                 return None
-    return tuple(places[axis] for axis in range(count))
+    return tuple(slots[axis] for axis in range(count))
 
 
 class _Builder:
@@ -121,9 +121,9 @@ class _Builder:
             case _ if node.type.is_operator or not any(x in groups for x in operands):
                 return node.with_operands(operands)
             case Map():
-                places = self._places(node)
-                made = groups.apply(node, self._in_groups(places, node, operands))
-                return self._exchanged(made) if places[0].is_partner else made
+                slots = self._slots(node)
+                made = groups.apply(node, self._in_groups(slots, node, operands))
+                return self._exchanged(made) if slots[0].is_partner else made
             case Contract():
                 return self._contract(node, operands)
             case Average():
@@ -143,20 +143,20 @@ class _Builder:
             case _:
                 return groups.apply(node, operands)
 
-    def _places(self, node: Map | Contract) -> tuple[_Place, ...]:
+    def _slots(self, node: Map | Contract) -> tuple[_Slot, ...]:
         """Of linked axes, those are in the partner's group with which fewer tensors are to be exchanged."""
-        places = _places_of(node, has_partners=self.groups.depth == 2)
-        assert places is not None
+        slots = _slots_of(node, has_partners=self.groups.depth == 2)
+        assert slots is not None
         tensors = [axes.width[0] for axes in node.axes if len(axes.width) > 1]
         tensors += [0] if node.type.order > 1 else []
-        votes = Counter(places[axis].root for axis in tensors if places[axis].is_partner)
-        votes.subtract(places[axis].root for axis in tensors if not places[axis].is_partner)
-        return tuple(replace(x, is_partner=x.is_partner != (votes[x.root] > 0)) for x in places)
+        votes = Counter(slots[axis].root for axis in tensors if slots[axis].is_partner)
+        votes.subtract(slots[axis].root for axis in tensors if not slots[axis].is_partner)
+        return tuple(replace(x, is_partner=x.is_partner != (votes[x.root] > 0)) for x in slots)
 
-    def _in_groups(self, places: Sequence[_Place], node: Map | Contract, operands: Sequence[Node]) -> list[Node]:
+    def _in_groups(self, slots: Sequence[_Slot], node: Map | Contract, operands: Sequence[Node]) -> list[Node]:
         """The operands, those whose first index is in the partner's group with their groups exchanged."""
         return [
-            self._exchanged(x) if x in self.groups and places[axes.width[0]].is_partner else x
+            self._exchanged(x) if x in self.groups and slots[axes.width[0]].is_partner else x
             for x, axes in zip(operands, node.axes, strict=True)
         ]
 
@@ -174,10 +174,10 @@ class _Builder:
 
     def _contract(self, node: Contract, operands: Sequence[Node]) -> Node:
         """Width axes that a tensor links, and all free ones, are in one pair; others are averaged over all groups."""
-        places = self._places(node)
-        operands = self._in_groups(places, node, operands)
+        slots = self._slots(node)
+        operands = self._in_groups(slots, node, operands)
         parts = list(zip(operands, node.axes, strict=True))
-        roots = [places[axes.width[0]].root if x in self.groups else None for x, axes in parts]
+        roots = [slots[axes.width[0]].root if x in self.groups else None for x, axes in parts]
         is_wide = node.type.order > 0 and 0 in roots
         depth = self.groups.depth if is_wide else 0
         shape = (*self.groups.shape[:depth], *node.type.shape)
@@ -202,4 +202,4 @@ class _Builder:
             axes=(*moved, *(Axes() for _ in mean)),
             summed=tuple(summed),
         )
-        return self._exchanged(made) if is_wide and places[0].is_partner else made
+        return self._exchanged(made) if is_wide and slots[0].is_partner else made

@@ -105,13 +105,13 @@ def _averaged_tensors(graph: Graph) -> set[Node]:
 class GroupMeaning:
     """The engine's protocol `Meaning` for a graph of groups: kets of all samples, seen group by group."""
 
-    def __init__(self, groups: GroupGraph, kets: KetMeaning, rule: AverageRule) -> None:
+    def __init__(self, groups: GroupGraph, kets: KetMeaning) -> None:
         self._origin = groups.origin
         self._shape = groups.shape
         self._kets = kets
         self.length = kets.length // prod(groups.shape)
         self.dtype: np.dtype[Any] = kets.dtype
-        self.average_rule = rule
+        self.average_rule: AverageRule = kets.average_rule
 
     def pairing(self, node: Node, round_: int) -> np.random.Generator:
         raise AssertionError("no groups where copies are paired at random")

@@ -101,7 +101,7 @@ def element_name(matrix: InitialMatrix, element: int) -> str:
     return f"{matrix.name}[{', '.join(str(int(k)) for k in index)}]"
 
 
-def ket_average_rule(samples: int, *, is_distinct: bool = True) -> AverageRule:
+def ket_average_rule(samples: int, *, is_distinct: bool) -> AverageRule:
     """Beyond a double sum copies are paired at random; those of random points are to be distinct samples.
 
     The average over all pairs of random points counts N of N² that are no copies, a bias of σ²/N; that over pairs of
@@ -128,12 +128,13 @@ class KetMeaning:
         streams: Streams,
         dtype: Any,
         warn: Callable[[str], None],
+        rule: AverageRule,
         has_net: bool = False,
         pairs: int = 0,
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
-        self.average_rule = ket_average_rule(samples, is_distinct=not has_net)
+        self.average_rule = rule
         self.draw = 0
         self._kets = kets
         self._streams = streams
