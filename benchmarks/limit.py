@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.machine import hold_to_threads, measure
 from benchmarks.settings import SETTINGS, answer
+
+if TYPE_CHECKING:
+    import nexort
 
 TITLES = ("setting", "step", "limit", "network", "ratio", "error of the answer")
 SHOWN = {"reference": (1, 2, 4, 6, 8, 10), "smooth": (1, 5, 10, 15, 20)}
@@ -66,13 +69,17 @@ def main() -> None:
     """One seed of one contender: its squared errors by step and its seconds."""
     what, name, size, seed, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     hold_to_threads(threads)
-    program, setting = SETTINGS[name].load(), SETTINGS[name]
-    program.run(8, trials=1, dtype="float32")  # libraries are loaded, functions compiled
+    setting = SETTINGS[name]
+
+    def compute(program: nexort.Program, size: int) -> np.ndarray:
+        if what == "limit":
+            return program.limit(samples=size, replicates=1, seed=seed, dtype="float32", method="particles")["f"].value
+        return program.run(size, trials=1, seed=seed, dtype="float32")["f"].mean
+
+    program = setting.load()
+    compute(setting.load(steps=2), 512)  # libraries are loaded, functions compiled
     start = time.perf_counter()
-    if what == "limit":
-        f = program.limit(samples=size, replicates=1, seed=seed, dtype="float32", method="particles")["f"].value
-    else:
-        f = program.run(size, trials=1, seed=seed, dtype="float32")["f"].mean
+    f = compute(program, size)
     seconds = time.perf_counter() - start
     expected, _ = answer(name)
     squares = np.mean(np.square(f[list(setting.steps)] - expected), axis=-1)

@@ -31,10 +31,11 @@ class Setting:
     target: float
     """The error of the limit over that of the network is to be at most this."""
 
-    def load(self) -> nexort.Program:
+    def load(self, steps: int | None = None) -> nexort.Program:
+        """The program with all steps, or with its first ones."""
         import nexort
 
-        return nexort.load(self.program, data=self.data, T=self.steps[-1] + 1)
+        return nexort.load(self.program, data=self.data, T=self.steps[-1] + 1 if steps is None else steps)
 
 
 SETTINGS = {

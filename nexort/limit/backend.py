@@ -209,6 +209,7 @@ class LimitRun:
             rule=self._rule,
             has_net=self._has_net,
             pairs=self._pairs,
+            columns=self._columns.spaces,
         )
 
     def _build_plan(self, graph: Graph) -> Plan:

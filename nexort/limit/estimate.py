@@ -6,6 +6,7 @@ The bounds count the arguments of every product as if they were independent; at 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -18,6 +19,8 @@ from nexort.limit.spaces import FILL
 
 BLAS_RATE = 3e10
 """Operations a second and thread in large matrix products, for the rough time."""
+_PASSING = 6
+"""Arrays of the size of a product's arguments that live at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +65,14 @@ class LimitEstimate:
 
 @dataclass(frozen=True, slots=True)
 class ColumnBounds:
-    """Upper bounds: of the arguments that one side of a matrix meets, and of the columns drawn in one width space."""
+    """Upper bounds: of the arguments that one side of a matrix meets, and of the columns drawn in one width space.
+
+    `spaces`, by (space, sector), of all columns.
+    """
 
     arguments: int
     drawn: int
+    spaces: Mapping[tuple[int, int], int]
 
 
 def bound_columns(kets: KetGraph) -> ColumnBounds:
@@ -73,7 +80,11 @@ def bound_columns(kets: KetGraph) -> ColumnBounds:
     for node in kets.graph.order:
         if isinstance(node, MatMul):
             count.visit(node)
-    return ColumnBounds(max(count.sides.values(), default=0), max(count.drawn.values(), default=0))
+    return ColumnBounds(
+        arguments=max(count.sides.values(), default=0),
+        drawn=max(count.drawn.values(), default=0),
+        spaces=count.spaces,
+    )
 
 
 def estimate_limit_run(
@@ -89,10 +100,7 @@ def estimate_limit_run(
             drawn += count.flops - before if node in kets.graph.random else 0
     threads = available_threads()
     values = estimate_plan(plan, length=length or samples, itemsize=itemsize, threads=threads, has_matrices=False)
-    rows = sum(2 * min(n, samples) for n in count.sides.values())
-    rows += sum(min(n, int(FILL * samples)) for n in count.spaces.values())
-    # arrays of rows are doubled when they grow
-    state = 2 * rows * samples * itemsize
+    state = count.entries() * itemsize
     seconds = values.seconds + count.flops / (BLAS_RATE * threads)
     return LimitEstimate(
         bytes=state + values.bytes,
@@ -117,6 +125,10 @@ class _Count:
         self._samples = samples
         self._seen: set[tuple[object, ...]] = set()
         self.sides: dict[tuple[str, object], int] = {}
+        self.sources: dict[tuple[str, object], tuple[int, int]] = {}
+        """The space and sector of the arguments of each side."""
+        self.batches: Counter[tuple[str, object]] = Counter()
+        """The most arguments that each side meets at once."""
         self.spaces: dict[tuple[int, int], int] = {}
         self.overflow: dict[tuple[int, int], Place] = {}
         self.drawn: Counter[int] = Counter()
@@ -152,17 +164,38 @@ class _Count:
         if key not in self._seen:
             self._seen.add(key)
             self.sides[side] = self.sides.get(side, 0) + rows
+            self.sources[side] = source
+            self.batches[side] = max(self.batches[side], rows)
             self._add(source, rows, node)
             self._add(target, rows, node)
             self.drawn[target[0]] += rows
-        self.flops += self._work(rows, self.sides[side], self.spaces[source] + self.spaces[target])
+        self.flops += self._work(rows, self._limited(self.sides[side]), *map(self._rank, (source, target)))
+
+    def entries(self) -> int:
+        """Numbers held: raw rows and triangles of all spaces and sides, the last arguments of each side (`basis`).
+
+        And for a while what one product makes of its arguments: scaled, outside, drawn, and so on.
+        """
+        entries = sum(rank * (self._samples + rank) for rank in map(self._rank, self.spaces))
+        entries += _PASSING * max(self.batches.values(), default=0) * self._samples
+        for side, columns in self.sides.items():
+            rank = self._limited(columns)
+            entries += rank * (self._rank(self.sources[side]) + rank) + self.batches[side] * self._samples
+        return entries
+
+    def _limited(self, columns: int) -> int:
+        return min(columns, self._samples)
+
+    def _rank(self, space: tuple[int, int]) -> int:
+        return self._limited(self.spaces[space])
 
     def _add(self, space: tuple[int, int], rows: int, node: Node) -> None:
         self.spaces[space] = self.spaces.get(space, int(space[1] == 0)) + rows
         if self.spaces[space] > FILL * self._samples:
             self.overflow.setdefault(space, Place(node.span, node.passes))
 
-    def _work(self, rows: int, side: int, spaces: int) -> int:
-        """Two projections on the side and on each space (two products each), the hat, the dot, and factorisations."""
-        rank = 4 * min(side, self._samples) + 4 * min(spaces, int(2 * FILL * self._samples)) + 4 * side + 4 * rows
-        return 2 * rows * rank * self._samples
+    def _work(self, rows: int, side: int, source: int, target: int) -> int:
+        """Of `rows` arguments: two passes over the raw rows of each space, its triangle, and the bases of the sides."""
+        passes = 2 * (source + target) * self._samples
+        coordinates = source**2 + 2 * target**2 + 2 * side * (source + target)
+        return 2 * rows * (passes + coordinates)

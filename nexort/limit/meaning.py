@@ -7,7 +7,7 @@ sums of outer products keep full averages, so that linear programs are exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from math import prod, sqrt
@@ -117,7 +117,8 @@ def ket_average_rule(samples: int, *, is_distinct: bool) -> AverageRule:
 class KetMeaning:
     """One replicate: its width spaces, the hats drawn so far, and the engine's protocol `Meaning`.
 
-    `draw` is the number of the draw of what is random in the limit; `has_net` for Sobol points, `pairs` of groups.
+    `draw` is the number of the draw of what is random in the limit; `has_net` for Sobol points, `pairs` of groups;
+    `columns` are upper bounds of those of each space and sector.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class KetMeaning:
         rule: AverageRule,
         has_net: bool = False,
         pairs: int = 0,
+        columns: Mapping[tuple[int, int], int] | None = None,
     ) -> None:
         self.length = samples
         self.dtype = np.dtype(dtype)
@@ -140,6 +142,7 @@ class KetMeaning:
         self._streams = streams
         self._warn = warn
         self._products = Products()
+        self._columns = columns or {}
         self._new_points = partial(Points, samples, has_net=has_net, pairs=pairs)
         self._points: dict[int, Points] = {}
         self._spaces: dict[tuple[int, int], WidthSpace] = {}
@@ -259,7 +262,7 @@ class KetMeaning:
     def _draw_vector(self, node: InitialVector) -> Array:
         stream = self._streams.generator(node.name, "ket", passes=node.passes)
         space = self.space(self._kets.classes.space(node), self._kets.parity.bit(node))
-        return space.draw(stream, prod(node.type.shape), Place(node.span, node.passes))
+        return space.draw_kets(stream, prod(node.type.shape), Place(node.span, node.passes))
 
     def space(self, number: int, sector: int = 0) -> WidthSpace:
         """The kets of one sector in a width space; only even ones have the ket of ones among them."""
@@ -274,6 +277,7 @@ class KetMeaning:
                 warn=self._warn,
                 products=self._products,
                 points=points,
+                capacity=self._columns.get((number, sector), 0),
             )
         return self._spaces[number, sector]
 

@@ -19,6 +19,9 @@ them would lack those that are close.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtri
 
@@ -87,14 +90,14 @@ class Points:
         """How many of the next coordinates will be Sobol points."""
         return max(COORDINATES - self.used, 0) if self._has_net else 0
 
-    def draw(self, stream: np.random.Generator, count: int) -> Array:
+    def draw(self, stream: np.random.Generator, count: int, dtype: Any = np.float64) -> Array:
         """The next `count` coordinates, (count, N), each N(0, 1)."""
         nets = min(count, self.nets)
-        columns = np.empty((count, self._samples))
+        columns = np.empty((count, self._samples), dtype)
         for k in range(nets):
             columns[k] = kept_samples(stream, self._net_column(self.used + k, stream))
         if nets < count:
-            columns[nets:] = stream.standard_normal((count - nets, self._samples))
+            columns[nets:] = stream.standard_normal((count - nets, self._samples), dtype=dtype)
         self.used += count
         return columns
 
@@ -120,6 +123,7 @@ def net_column(coordinate: int, stream: np.random.Generator, count: int) -> Arra
     return ndtri((points + 0.5) / float(1 << BITS))
 
 
+@cache
 def _direction_numbers(coordinate: int) -> Array:
     """v_1, v_2, … as integers of `BITS` bits, (BITS,)."""
     if coordinate == 0:

@@ -10,8 +10,8 @@ and the same with W and Wᵀ exchanged.  A `Side` is W or Wᵀ with all the argu
 
 | symbol | code | |
 |---|---|---|
-| Q, (rank, N) | `Side.basis` | orthonormal basis of the arguments seen so far: X = C Q |
-| E, (rank, N) | `Side.columns` | one independent N(0, 1) column per basis row: hat = σ C E |
+| Q | `Side._arguments` | orthonormal basis of the arguments seen so far: X = C Q |
+| E | `Side._columns` | one independent N(0, 1) column per basis row: hat = σ C E |
 
 Dot by parts (Stein's lemma, Remark 2.6.6): with the arguments y = Q_b of Wᵀ, whose hats are σ E_b,
 
@@ -20,6 +20,9 @@ Dot by parts (Stein's lemma, Remark 2.6.6): with the arguments y = Q_b of Wᵀ, 
 right for every ψ, jumps included, and for arguments of any rank.  Every basis row known so far takes part, also those
 that x does not depend on: their coefficients are 0 in expectation, and with orthogonal columns (`spaces`) the sum over
 all is what makes ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ an identity of the sampled kets, whichever of the two is computed first.
+
+Kets are read and made at the ends only, by the width spaces; between them everything is in coordinates: Q are rows of
+coordinates in the space of the arguments, E are basis vectors of the space of the hats, and ⟨E_b⎸x⟩ are coordinates.
 
 All of this is within one sector (`parity`): hats of arguments of different parity are independent, and basis rows of
 another parity than x have coefficients that are exactly 0, so a matrix is one `InitialOperator` for each sector.
@@ -35,15 +38,15 @@ import numpy as np
 
 from nexort.engine import Array
 from nexort.errors import ComputationFault
-from nexort.limit.columns import Basis, Rows
-from nexort.limit.spaces import WidthSpace, describe_passes
+from nexort.limit.basis import Basis, Known
+from nexort.limit.spaces import Columns, WidthSpace, describe_passes
 
 if TYPE_CHECKING:
     from nexort.graph.terms import Place
 
 
 class Side:
-    """W (or Wᵀ) as a map from kets of the space `source` to hats in the space `target`."""
+    """W (or Wᵀ) as a map from kets of the space `source` to hats in the space `target`, in coordinates of both."""
 
     def __init__(
         self, name: str, sigma: float, source: WidthSpace, target: WidthSpace, stream: np.random.Generator
@@ -53,44 +56,25 @@ class Side:
         self._source = source
         self._target = target
         self._stream = stream
-        self._arguments = Basis(source.samples, source.dtype, products=source.products)
-        self._drawn = Rows(source.samples, source.dtype)
-
-    @property
-    def basis(self) -> Array:
-        return self._arguments.rows
-
-    @property
-    def columns(self) -> Array:
-        return self._drawn.array
+        capacity = min(source.capacity, target.capacity)
+        self._arguments = Basis(source.dtype, products=source.products, capacity=(capacity, source.capacity))
+        self._columns = Columns(source.dtype)
+        self._last: Known | None = None
 
     @property
     def rank(self) -> int:
         return self._arguments.rank
 
+    def absorb(self, X: Array) -> Array:
+        """The coordinates (k, rank) of the arguments X (k, N), which are likely to be near those of the last time."""
+        C = self._source.absorb(X, self._last)
+        self._last = Known(X.copy(), C)
+        return C
+
     def hat(self, X: Array, place: Place | None = None) -> Array:
-        """⎸W x⟩^ for the rows x of X (k, N): σ C E, new directions of X drawing new columns E."""
-        self._learn(X, place)
-        return self._source.products.combine(self.sigma * self._arguments.coordinates(X), self.columns)
-
-    def adjoint_dot(self, X: Array) -> Array:
-        """⎸Wᵀ x⟩˙ = σ Σ_b ⎸Q_b⟩ ⟨E_b⎸x⟩ for the rows x of X (k, N), kets of `target`: the dots of the other side."""
-        products = self._source.products
-        return products.combine(self.sigma * products.inner(X, self.columns), self.basis)
-
-    def checkpoint(self) -> Callable[[], None]:
-        """A call of what this returns forgets the arguments since now, and will draw the same columns again."""
-        rank, drawn, state = self._arguments.rank, self._drawn.count, self._stream.bit_generator.state
-
-        def restore() -> None:
-            self._arguments.truncate(rank)
-            self._drawn.truncate(drawn)
-            self._stream.bit_generator.state = state
-
-        return restore
-
-    def _learn(self, X: Array, place: Place | None) -> None:
-        fresh = self._arguments.extend(X, ordered=self._target.nets)
+        """⎸W x⟩^ for the rows x of X (k, rank): σ C E, new directions of X drawing new columns E."""
+        before = self.rank
+        C = self._arguments.extend(X, ordered=self._target.nets)
         if self.rank >= self._source.samples:
             raise ComputationFault(
                 f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have"
@@ -98,9 +82,26 @@ class Side:
                 place.span if place is not None else None,
                 hint="use more samples (--samples)",
             )
-        if len(fresh):
-            self._source.absorb(fresh, place)
-            self._drawn.append(self._target.draw(self._stream, len(fresh), place))
+        if self.rank > before:
+            self._target.draw(self._stream, self.rank - before, self._columns, place)
+        return self._columns.combine(self.sigma * C, self._target.rank)
+
+    def adjoint_dot(self, X: Array) -> Array:
+        """⎸Wᵀ x⟩˙ = σ Σ_b ⎸Q_b⟩ ⟨E_b⎸x⟩ for the rows x of X, kets of `target`: the dots of the other side."""
+        return self._arguments.combine(self.sigma * self._columns.inner(X))
+
+    def checkpoint(self) -> Callable[[], None]:
+        """A call of what this returns forgets the arguments since now, and will draw the same columns again."""
+        rank, width, state = self.rank, self._arguments.width, self._stream.bit_generator.state
+        last, forget_columns = self._last, self._columns.checkpoint()
+
+        def restore() -> None:
+            self._arguments.truncate(rank, width)
+            self._last = last
+            forget_columns()
+            self._stream.bit_generator.state = state
+
+        return restore
 
 
 class InitialOperator:
@@ -116,23 +117,37 @@ class InitialOperator:
     ) -> None:
         sigma = math.sqrt(variance)
         self.name = name
+        self._inputs = inputs
+        self._outputs = outputs
         self.forward = Side(name, sigma, inputs, outputs, streams[0])
         self.backward = Side(f"{name}'", sigma, outputs, inputs, streams[1])
 
     def parts(self, X: Array, *, is_transposed: bool = False, place: Place | None = None) -> tuple[Array, Array]:
         """(⎸W x⟩^, ⎸W x⟩˙) for the rows x of X (k, N), or those of Wᵀ; the ket is their sum."""
+        _, target = self._ends(is_transposed=is_transposed)
+        hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
+        return target.kets(hat), target.kets(dot)
+
+    def apply(self, X: Array, *, is_transposed: bool = False, place: Place | None = None) -> Array:
+        """⎸W x⟩ or ⎸Wᵀ x⟩ for the rows x of X (k, N)."""
+        _, target = self._ends(is_transposed=is_transposed)
+        hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
+        hat[:, : dot.shape[1]] += dot
+        return target.kets(hat)
+
+    def _ends(self, *, is_transposed: bool) -> tuple[WidthSpace, WidthSpace]:
+        return (self._outputs, self._inputs) if is_transposed else (self._inputs, self._outputs)
+
+    def _coordinates(self, X: Array, *, is_transposed: bool, place: Place | None) -> tuple[Array, Array]:
         if not np.isfinite(X).all():
             raise ComputationFault(
                 f"an argument of {self.name} is not finite{describe_passes(place)}",
                 place.span if place is not None else None,
             )
+        _, target = self._ends(is_transposed=is_transposed)
         if self.forward.sigma == 0:
-            return np.zeros_like(X), np.zeros_like(X)
+            nothing = np.zeros((len(X), target.rank), X.dtype)
+            return nothing, nothing
         this, other = (self.backward, self.forward) if is_transposed else (self.forward, self.backward)
-        return this.hat(X, place), other.adjoint_dot(X)
-
-    def apply(self, X: Array, *, is_transposed: bool = False, place: Place | None = None) -> Array:
-        """⎸W x⟩ or ⎸Wᵀ x⟩ for the rows x of X (k, N)."""
-        hat, dot = self.parts(X, is_transposed=is_transposed, place=place)
-        hat += dot
-        return hat
+        C = this.absorb(X)
+        return this.hat(C, place), other.adjoint_dot(C)

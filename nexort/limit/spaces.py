@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nexort.engine import Array
-from nexort.limit.columns import Basis
+from nexort.limit.basis import Basis, Known, Rows
 from nexort.limit.points import Points
 from nexort.limit.products import Products
 
@@ -48,8 +48,53 @@ def describe(place: Place | None) -> str:
     return f"{at}{describe_passes(place)}"
 
 
+class Columns:
+    """Gaussian columns E of one width space, in its coordinates.
+
+    Those that were drawn while the space had room are vectors of its basis; the others have coordinates of any kind.
+    """
+
+    def __init__(self, dtype: Any = np.float64) -> None:
+        self._places: list[int] = []
+        self._plain = Rows(dtype)
+
+    @property
+    def count(self) -> int:
+        return len(self._places) + self._plain.count
+
+    def append(self, places: range, plain: Array) -> None:
+        """Basis vectors number `places`, then columns with coordinates `plain` (k, rank)."""
+        self._places += places
+        if len(plain):
+            self._plain.append(plain)
+
+    def combine(self, C: Array, rank: int) -> Array:
+        """The coordinates (k, rank) of C E, for C (k, count)."""
+        result = np.zeros((len(C), rank), C.dtype)
+        first = len(self._places)
+        result[:, self._places] = C[:, :first]
+        plain = self._plain.array
+        result[:, : plain.shape[1]] += C[:, first:] @ plain
+        return result
+
+    def inner(self, X: Array) -> Array:
+        """⟨E⎸x⟩, (k, count), for kets with coordinates X (k, rank)."""
+        plain = self._plain.array
+        return np.concatenate([X[:, self._places], X[:, : plain.shape[1]] @ plain.T], axis=1)
+
+    def checkpoint(self) -> Callable[[], None]:
+        """A call of what this returns forgets the columns since now."""
+        first, plain, width = len(self._places), self._plain.count, self._plain.width
+
+        def restore() -> None:
+            del self._places[first:]
+            self._plain.truncate(plain, width)
+
+        return restore
+
+
 class WidthSpace:
-    """The columns of one width space over N samples, or of one sector of it (`parity`)."""
+    """The columns of one width space over N samples, or of one sector of it (`parity`); at most `capacity` of them."""
 
     def __init__(
         self,
@@ -61,65 +106,71 @@ class WidthSpace:
         warn: Warn | None = None,
         products: Products | None = None,
         points: Points | None = None,
+        capacity: int = 0,
     ) -> None:
         self.name = name
-        self._points = points or Points(samples, has_net=False)
-        self.room = max(int(FILL * samples), 1)
+        self.samples = samples
         self.products = products or Products()
-        self._basis = Basis(samples, dtype, products=self.products)
+        self._points = points or Points(samples, has_net=False)
+        self._room = max(int(FILL * samples), 1)
+        self.capacity = min(capacity, samples)
+        self._basis = Basis(
+            dtype,
+            width=samples,
+            weight=1 / samples,
+            products=self.products,
+            capacity=(self.capacity, samples),
+        )
         if has_ones:
-            self._basis.adopt(np.ones((1, samples), dtype))
+            self._basis.add(np.ones((1, samples), dtype))
         self._warn = warn or (lambda message: None)
         self._is_full = False
 
     @property
-    def samples(self) -> int:
-        return self._basis.samples
+    def rank(self) -> int:
+        return self._basis.rank
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._basis.rows.dtype
+        return self._basis.dtype
 
     @property
     def nets(self) -> int:
         """How many of the next columns will be Sobol points, the better the earlier."""
         return self._points.nets
 
-    @property
-    def columns(self) -> Array:
-        """An orthonormal basis (rank, N) of the columns of the space, the ket of ones first (if it is there)."""
-        return self._basis.rows
+    def absorb(self, X: Array, near: Known | None = None) -> Array:
+        """The coordinates (k, rank) of the kets X (k, N), perhaps near known ones; later draws are orthogonal to X."""
+        return self._basis.extend(X, near=near)
 
-    def draw(self, stream: np.random.Generator, count: int, place: Place | None = None) -> Array:
-        """`count` new independent N(0, 1) columns (count, N): exactly orthogonal and of exact unit square mean.
+    def kets(self, C: Array) -> Array:
+        """The kets (k, N) with coordinates C (k, rank)."""
+        return self._basis.combine(C)
+
+    def draw(self, stream: np.random.Generator, count: int, columns: Columns, place: Place | None = None) -> None:
+        """Appends `count` new independent N(0, 1) columns: exactly orthogonal and of exact unit square mean.
 
         Those that no longer fit in FILL·N are plain samples.
         """
-        G = self._points.draw(stream, count).astype(self.dtype, copy=False)
-        fit = min(count, self.room - self._basis.rank)
+        G = self._points.draw(stream, count, self.dtype)
+        first, fit = self.rank, max(min(count, self._room - self.rank), 0)
+        self._basis.add(G[:fit])
         if fit < count:
             self._warn_once(place)
-        # random columns have little of the basis: one projection leaves rounding
-        E = self._basis.orthonormal(self._basis.outside(G[:fit]))
-        G[:fit] = self._basis.adopt(self._basis.polished(E))
-        return G
+        columns.append(range(first, first + fit), self._basis.extend(G[fit:]))
 
-    def absorb(self, Q: Array, place: Place | None = None) -> None:
-        """Makes later draws orthogonal to the rows Q (k, N) too."""
-        free = self.room - self._basis.rank
-        if free <= 0:
-            self._warn_once(place)
-            return
-        fresh = self._basis.extend(Q, free)
-        if len(fresh) == free < len(Q):
-            self._warn_once(place)
+    def draw_kets(self, stream: np.random.Generator, count: int, place: Place | None = None) -> Array:
+        """`count` new columns as kets (count, N)."""
+        columns = Columns(self.dtype)
+        self.draw(stream, count, columns, place)
+        return self.kets(columns.combine(np.eye(count, dtype=self.dtype), self.rank))
 
     def checkpoint(self) -> Callable[[], None]:
         """A call of what this returns forgets the columns since now."""
-        rank, is_full, used = self._basis.rank, self._is_full, self._points.used
+        rank, is_full, used = self.rank, self._is_full, self._points.used
 
         def restore() -> None:
-            self._basis.truncate(rank)
+            self._basis.truncate(rank, self.samples)
             self._is_full, self._points.used = is_full, used
 
         return restore

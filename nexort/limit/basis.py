@@ -1,0 +1,281 @@
+"""Orthonormal bases that are held as combinations of raw rows: the linear algebra under width spaces and matrices.
+
+Rows are kets over N samples, with ⟨x⎸y⟩ = (1/N) Σ_α x_α y_α, or coordinates of kets, with plain inner products.
+
+| symbol | code | shape |
+|---|---|---|
+| B, the rows as they were given | `Basis.raw` | (rank, width) |
+| T, lower triangular | `Basis.turn` | (rank, rank) |
+| O = T B, an orthonormal basis | never formed | (rank, width) |
+| C = ⟨X⎸B⟩ Tᵀ, coordinates of X = C O | `Basis.coordinates(X)` | (k, rank) |
+| (C T) B, the rows C O | `Basis.combine(C)` | (k, width) |
+
+What rows have outside the basis is known from inner products alone: its Gram matrix is ⟨X⎸X⟩ − C Cᵀ = L Lᵀ, and
+
+    o = L⁻¹ (x − C O)        is        T_new = L⁻¹ [−C T, 1]        on the raw rows [B; x].
+
+A batch of k rows is orthogonalised by *one* pass over the raw rows; Gram–Schmidt on the rows themselves takes four.
+The price is cancellation: what is left is known to rounding relative to the row.  So rows that are weak outside the
+basis (`WEAK`) are not taken as they are: what they have outside is formed, measured anew relative to its own size, and
+so on until it is strong, or nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import get_lapack_funcs
+
+from nexort.engine import Array
+from nexort.errors import ComputationFault
+from nexort.limit.products import Products
+
+TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
+"""A row is dependent when its part outside the basis is smaller than this, relative to its own norm."""
+
+WEAK = 1e-2
+"""Energy (squared norm) that a unit row has outside the basis and the rows taken before it, if it is to be taken."""
+_NEARLY = 0.9
+"""A row goes before larger ones that are not larger by more than this: equal rows keep their order despite rounding."""
+_STUCK = 0.5
+"""More of a row than this cannot be left when its part in the basis is taken away and it is weak outside."""
+_NEAR = 0.5
+"""Rows that differ from known ones by less than this part of them start from these."""
+_FIRST_CAPACITY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Rows with known coordinates."""
+
+    rows: Array
+    coordinates: Array
+
+
+class Rows:
+    """A (count, width) array that grows at the bottom and to the right, where it is filled with zeros.
+
+    Room that was asked for takes no memory until it is written; beyond it room is doubled.
+    """
+
+    def __init__(self, dtype: Any, *, width: int = 0, capacity: tuple[int, int] = (0, 0)) -> None:
+        # not np.zeros, whose pages are small and cost more to touch than all that is written to them later
+        self._store: Array = np.empty((max(capacity[0], _FIRST_CAPACITY), max(capacity[1], width)), dtype)
+        self.count = 0
+        self.width = width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._store.dtype
+
+    @property
+    def array(self) -> Array:
+        """All rows, (count, width): a view, valid until there are more."""
+        return self._store[: self.count, : self.width]
+
+    def widen(self, width: int) -> None:
+        """Rows have `width` entries from now on, if they had fewer."""
+        self.width = max(self.width, width)
+        self._reserve(self.count)
+
+    def grow(self, count: int, width: int) -> Array:
+        """`count` new rows below the others: their first `width` entries (count, width), to be written."""
+        self.width = max(self.width, width)
+        self._reserve(self.count + count)
+        rows = self._store[self.count : self.count + count]
+        rows[:, width:] = 0
+        self.count += count
+        return rows[:, :width]
+
+    def append(self, rows: Array) -> None:
+        """Copies `rows` below the others."""
+        self.grow(*rows.shape)[:] = rows
+
+    def truncate(self, count: int, width: int) -> None:
+        """Forgets all rows but the first `count`, and all entries but the first `width`."""
+        self._store[:count, width : self.width] = 0
+        self.count, self.width = count, width
+
+    def _reserve(self, count: int) -> None:
+        old = self._store
+        if count <= len(old) and self.width <= old.shape[1]:
+            return
+        shape = (
+            len(old) if count <= len(old) else max(count, 2 * len(old)),
+            old.shape[1] if self.width <= old.shape[1] else max(self.width, 2 * old.shape[1]),
+        )
+        self._store = np.empty(shape, old.dtype)
+        self._store[: self.count, : old.shape[1]] = old[: self.count]
+        self._store[: self.count, old.shape[1] :] = 0
+
+
+class Basis:
+    """An orthonormal basis of the span of all rows given to `extend`.
+
+    `weight` is that of inner products, (weight) Σ x y; a basis of rows that get longer has no `width` at first.
+    """
+
+    def __init__(
+        self,
+        dtype: Any = np.float64,
+        *,
+        width: int = 0,
+        weight: float = 1.0,
+        products: Products | None = None,
+        capacity: tuple[int, int] = (0, 0),
+    ) -> None:
+        self._raw = Rows(dtype, width=width, capacity=capacity)
+        self._turn = Rows(dtype, capacity=(capacity[0], capacity[0]))
+        self._weight = weight
+        self._products = products or Products()
+        self._tolerance = TOLERANCE[self._raw.dtype]
+
+    @property
+    def rank(self) -> int:
+        return self._raw.count
+
+    @property
+    def width(self) -> int:
+        return self._raw.width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._raw.dtype
+
+    @property
+    def raw(self) -> Array:
+        """B: a view, valid until the basis is extended."""
+        return self._raw.array
+
+    @property
+    def turn(self) -> Array:
+        """T: a view, valid until the basis is extended."""
+        return self._turn.array
+
+    def coordinates(self, X: Array) -> Array:
+        """C = ⟨X⎸B⟩ Tᵀ, (k, rank): of the part of X that lies in the basis."""
+        return self._products.times_transposed_triangle(self._inner(X, self.raw), self.turn)
+
+    def combine(self, C: Array) -> Array:
+        """C O = (C T) B, (k, width), for coordinates C (k, rank or fewer)."""
+        rank = C.shape[1]
+        return self._products.combine(self._products.times_triangle(C, self.turn[:rank, :rank]), self.raw[:rank])
+
+    def extend(self, X: Array, *, near: Known | None = None, ordered: int = 0) -> Array:
+        """Extends the basis by what the rows of X have outside it; returns C (k, rank), X = C O to `TOLERANCE`.
+
+        Rows that are `near` to known ones, as those of one training step to those of the last, start from these.  The
+        `ordered` largest directions come first (`pivot_order`), those of rows that depend on others almost last.
+        Raises ComputationFault where rounding errors have added up so far that the basis is orthonormal no more.
+        """
+        self._raw.widen(X.shape[1])
+        before = self.rank
+        least = self._tolerance * self._norms(X)
+        rows, found = (X, np.zeros((len(X), before), self.dtype)) if near is None else self._start(X, near)
+        at, size = np.arange(len(X)), np.ones(len(X), self.dtype)
+        while True:
+            norms = self._norms(rows)
+            kept = size * norms > least[at]
+            at, size, rows = at[kept], (size * norms)[kept], rows[kept] / norms[kept, None]
+            if not len(at):
+                return found
+            known, left = self._measure(rows)
+            picks, rest = pivot_order(left, ordered - (self.rank - before))
+            known = np.hstack([known, self._take(rows, known, left, picks[: self.width - self.rank])])
+            found = np.hstack([found, np.zeros((len(X), self.rank - found.shape[1]), self.dtype)])
+            found[at] += size[:, None] * known
+            at, size, rows = at[rest], size[rest], rows[rest] - self.combine(known[rest])
+            if len(at) and self._norms(rows).max() > _STUCK:
+                raise ComputationFault(
+                    "rounding errors have added up: the columns of the limit are orthogonal no more",
+                    hint="use --dtype float64" if self.dtype == np.float32 else "use more samples (--samples)",
+                )
+
+    def _start(self, X: Array, near: Known) -> tuple[Array, Array]:
+        """(what is left of the rows of X, the coordinates of the rest), from the known rows in the same places."""
+        C = np.zeros((len(X), self.rank), self.dtype)
+        if near.rows.shape != X.shape:
+            return X, C
+        gaps = X - near.rows
+        is_near = self._norms(gaps) < _NEAR * self._norms(X)
+        C[is_near, : near.coordinates.shape[1]] = near.coordinates[is_near]
+        return np.where(is_near[:, None], gaps, X), C
+
+    def add(self, X: Array) -> None:
+        """Extends the basis by every row of X, in their order, all of them strong outside it (as random ones are)."""
+        known, left = self._measure(X)
+        self._take(X, known, left, list(range(len(X))))
+
+    def truncate(self, rank: int, width: int) -> None:
+        """Forgets all rows but the first `rank`, and all entries but the first `width`."""
+        self._raw.truncate(rank, width)
+        self._turn.truncate(rank, rank)
+
+    def _measure(self, X: Array) -> tuple[Array, Array]:
+        """(coordinates C of X, the Gram matrix ⟨X⎸X⟩ − C Cᵀ of what X has outside the basis)."""
+        C = self.coordinates(X)
+        return C, self._inner(X, X).astype(np.float64) - C @ C.T
+
+    def _take(self, X: Array, C: Array, left: Array, picks: list[int]) -> Array:
+        """Adds the rows `picks` of X, which was measured as (C, left); returns the coordinates of X on what is new."""
+        if not picks:
+            return np.empty((len(X), 0), self.dtype)
+        factor = np.linalg.cholesky(left[np.ix_(picks, picks)])
+        inverse = _inverse(factor)
+        known = self._products.times_triangle(C[picks], self.turn)
+        self._turn.append(np.hstack([-(inverse @ known), inverse]))
+        self._products.copy(X, picks, self._raw.grow(len(picks), X.shape[1]))
+        coordinates = left[:, picks] @ inverse.T
+        coordinates[picks] = factor
+        return coordinates.astype(self.dtype)
+
+    def _inner(self, X: Array, Y: Array) -> Array:
+        return self._products.inner(X, Y, self._weight)
+
+    def _norms(self, X: Array) -> Array:
+        """Of each row; its largest entry is taken out first, so that squares stay in range."""
+        largest = np.abs(X).max(axis=1, initial=0)
+        rows = X / np.where(largest > 0, largest, 1)[:, None]
+        return largest * np.sqrt(self._weight * np.einsum("ka,ka->k", rows, rows))
+
+
+def pivot_order(gram: Array, ordered: int) -> tuple[list[int], list[int]]:
+    """(rows by their energy outside the span of those before, largest first, down to `WEAK`; the rest).
+
+    From the Gram matrix (k, k) of rows of norm at most 1: the pivots of its Cholesky factorisation.  After the first
+    `ordered` of them rows stay in their order where none is weak in it.
+    """
+    G = gram.astype(np.float64)
+    left = np.diagonal(G).copy()
+    factor = np.empty_like(G)
+    picks: list[int] = []
+    while len(picks) < len(G) and left.max() > WEAK:
+        if len(picks) == max(ordered, 0):
+            rest = [i for i in range(len(G)) if i not in picks]
+            known = factor[: len(picks), rest]
+            if _is_strong(G[np.ix_(rest, rest)] - known.T @ known):
+                return [*picks, *rest], []
+        i = int(np.argmax(left > _NEARLY * left.max()))
+        known = factor[: len(picks)]
+        row = factor[len(picks)] = (G[i] - known[:, i] @ known) / np.sqrt(left[i])
+        picks.append(i)
+        left = np.maximum(left - row**2, 0)
+        left[picks] = 0
+    return picks, [i for i in range(len(G)) if i not in picks]
+
+
+def _is_strong(gram: Array) -> bool:
+    """Whether each row has more energy than `WEAK` outside the span of those before it."""
+    try:
+        return bool(np.diagonal(np.linalg.cholesky(gram)).min() ** 2 > WEAK)
+    except np.linalg.LinAlgError:
+        return False
+
+
+def _inverse(L: Array) -> Array:
+    """Of a lower triangular matrix."""
+    invert: Any = get_lapack_funcs("trtri", (L,))
+    inverse, _ = invert(L, lower=1)
+    return inverse
