@@ -36,7 +36,11 @@ TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
 """A row is dependent when its part outside the basis is smaller than this, relative to its own norm."""
 
 WEAK = 1e-2
-"""Energy (squared norm) that a unit row has outside the basis and the rows taken before it, if it is to be taken."""
+"""Energy (squared norm) that a unit row has outside the basis and the rows taken before it, if it is to be taken.
+
+In units of 1 + |C T|², so that rows of T have norms below 1/√WEAK: errors of inner products grow by the square of these.
+Without the unit they would add up: changes from one training step to the next are much like those before.
+"""
 _NEARLY = 0.9
 """A row goes before larger ones that are not larger by more than this: equal rows keep their order despite rounding."""
 _STUCK = 0.5
@@ -181,9 +185,10 @@ class Basis:
             at, size, rows = at[kept], (size * norms)[kept], rows[kept] / norms[kept, None]
             if not len(at):
                 return found
-            known, left = self._measure(rows)
-            picks, rest = pivot_order(left, ordered - (self.rank - before))
-            known = np.hstack([known, self._take(rows, known, left, picks[: self.width - self.rank])])
+            known, turned, left = self._measure(rows)
+            least_energy = WEAK * (1 + np.einsum("kr,kr->k", turned, turned))
+            picks, rest = pivot_order(left, ordered - (self.rank - before), least_energy)
+            known = np.hstack([known, self._take(rows, turned, left, picks[: self.width - self.rank])])
             found = np.hstack([found, np.zeros((len(X), self.rank - found.shape[1]), self.dtype)])
             found[at] += size[:, None] * known
             at, size, rows = at[rest], size[rest], rows[rest] - self.combine(known[rest])
@@ -205,27 +210,27 @@ class Basis:
 
     def add(self, X: Array) -> None:
         """Extends the basis by every row of X, in their order, all of them strong outside it (as random ones are)."""
-        known, left = self._measure(X)
-        self._take(X, known, left, list(range(len(X))))
+        _, turned, left = self._measure(X)
+        self._take(X, turned, left, list(range(len(X))))
 
     def truncate(self, rank: int, width: int) -> None:
         """Forgets all rows but the first `rank`, and all entries but the first `width`."""
         self._raw.truncate(rank, width)
         self._turn.truncate(rank, rank)
 
-    def _measure(self, X: Array) -> tuple[Array, Array]:
-        """(coordinates C of X, the Gram matrix ⟨X⎸X⟩ − C Cᵀ of what X has outside the basis)."""
+    def _measure(self, X: Array) -> tuple[Array, Array, Array]:
+        """(coordinates C of X, C T, the Gram matrix ⟨X⎸X⟩ − C Cᵀ of what X has outside the basis)."""
         C = self.coordinates(X)
-        return C, self._inner(X, X).astype(np.float64) - C @ C.T
+        left = self._inner(X, X).astype(np.float64) - C @ C.T
+        return C, self._products.times_triangle(C, self.turn), left
 
-    def _take(self, X: Array, C: Array, left: Array, picks: list[int]) -> Array:
-        """Adds the rows `picks` of X, which was measured as (C, left); returns the coordinates of X on what is new."""
+    def _take(self, X: Array, turned: Array, left: Array, picks: list[int]) -> Array:
+        """Adds the rows `picks` of X, measured as (_, turned, left); returns the coordinates of X on what is new."""
         if not picks:
             return np.empty((len(X), 0), self.dtype)
         factor = np.linalg.cholesky(left[np.ix_(picks, picks)])
         inverse = _inverse(factor)
-        known = self._products.times_triangle(C[picks], self.turn)
-        self._turn.append(np.hstack([-(inverse @ known), inverse]))
+        self._turn.append(np.hstack([-(inverse @ turned[picks]), inverse]))
         self._products.copy(X, picks, self._raw.grow(len(picks), X.shape[1]))
         coordinates = left[:, picks] @ inverse.T
         coordinates[picks] = factor
@@ -241,23 +246,23 @@ class Basis:
         return largest * np.sqrt(self._weight * np.einsum("ka,ka->k", rows, rows))
 
 
-def pivot_order(gram: Array, ordered: int) -> tuple[list[int], list[int]]:
-    """(rows by their energy outside the span of those before, largest first, down to `WEAK`; the rest).
+def pivot_order(gram: Array, ordered: int, least: Array) -> tuple[list[int], list[int]]:
+    """(rows by their energy outside the span of those before, largest first, each above its `least` (k,); the rest).
 
-    From the Gram matrix (k, k) of rows of norm at most 1: the pivots of its Cholesky factorisation.  After the first
-    `ordered` of them rows stay in their order where none is weak in it.
+    From the Gram matrix (k, k) of the rows: the pivots of its Cholesky factorisation.  After the first `ordered` of them
+    rows stay in their order where all of them are above their least in it.
     """
     G = gram.astype(np.float64)
     left = np.diagonal(G).copy()
     factor = np.empty_like(G)
     picks: list[int] = []
-    while len(picks) < len(G) and left.max() > WEAK:
+    while (strong := np.where(left > least, left, 0)).any():
         if len(picks) == max(ordered, 0):
             rest = [i for i in range(len(G)) if i not in picks]
             known = factor[: len(picks), rest]
-            if _is_strong(G[np.ix_(rest, rest)] - known.T @ known):
+            if _is_strong(G[np.ix_(rest, rest)] - known.T @ known, least[rest]):
                 return [*picks, *rest], []
-        i = int(np.argmax(left > _NEARLY * left.max()))
+        i = int(np.argmax(strong > _NEARLY * strong.max()))
         known = factor[: len(picks)]
         row = factor[len(picks)] = (G[i] - known[:, i] @ known) / np.sqrt(left[i])
         picks.append(i)
@@ -266,10 +271,10 @@ def pivot_order(gram: Array, ordered: int) -> tuple[list[int], list[int]]:
     return picks, [i for i in range(len(G)) if i not in picks]
 
 
-def _is_strong(gram: Array) -> bool:
-    """Whether each row has more energy than `WEAK` outside the span of those before it."""
+def _is_strong(gram: Array, least: Array) -> bool:
+    """Whether each row has more energy than its least outside the span of those before it."""
     try:
-        return bool(np.diagonal(np.linalg.cholesky(gram)).min() ** 2 > WEAK)
+        return bool((np.diagonal(np.linalg.cholesky(gram)) ** 2 > least).all())
     except np.linalg.LinAlgError:
         return False
 
