@@ -38,7 +38,7 @@ TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
 WEAK = 1e-2
 """Energy (squared norm) that a unit row has outside the basis and the rows taken before it, if it is to be taken.
 
-In units of 1 + |C T|², so that rows of T have norms below 1/√WEAK: errors of inner products grow by the square of these.
+In units of 1 + |C T|², so that rows of T have norms below 1/√WEAK: errors of inner products grow by their squares.
 Without the unit they would add up: changes from one training step to the next are much like those before.
 """
 _NEARLY = 0.9
@@ -247,9 +247,9 @@ class Basis:
 
 
 def pivot_order(gram: Array, ordered: int, least: Array) -> tuple[list[int], list[int]]:
-    """(rows by their energy outside the span of those before, largest first, each above its `least` (k,); the rest).
+    """(rows by their energy outside the span of those before, largest first, above their `least` (k,); the rest).
 
-    From the Gram matrix (k, k) of the rows: the pivots of its Cholesky factorisation.  After the first `ordered` of them
+    From the Gram matrix (k, k) of the rows: pivots of its Cholesky factorisation.  After the first `ordered` of them
     rows stay in their order where all of them are above their least in it.
     """
     G = gram.astype(np.float64)
