@@ -63,7 +63,7 @@ def main() -> None:
     output = SETTINGS[name].load().limit(samples=samples, replicates=replicates, seed=seed, dtype="float32")["f"]
     old = dict(np.load(ANSWERS)) if ANSWERS.exists() else {}
     kept = old.get(f"{name}_replicates", np.empty((0, *output.value.shape), np.float32))
-    all_ = np.concatenate([kept, output.replicates.astype(np.float32)])
+    all_ = np.concatenate([kept, output.values.astype(np.float32)])
     stderr = np.sqrt(all_.astype(np.float64).var(axis=0, ddof=1).mean(axis=-1) / len(all_))
     made = f"{len(all_)} replicates, the last {replicates} of {samples} samples, seed {seed}"
     new = {"f": all_.mean(axis=0, dtype=np.float64), "stderr": stderr, "replicates": all_, "made": np.array(made)}

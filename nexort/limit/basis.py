@@ -52,10 +52,15 @@ _FIRST_CAPACITY = 16
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Rows with known coordinates."""
+    """Rows and their coordinates, which give them to rounding."""
 
     rows: Array
     coordinates: Array
+
+    def extended(self, rank: int) -> Known:
+        """With coordinates of a basis that has grown to `rank`."""
+        more = np.zeros((len(self.rows), rank - self.coordinates.shape[1]), self.coordinates.dtype)
+        return Known(self.rows, np.hstack([self.coordinates, more]))
 
 
 class Rows:
@@ -65,7 +70,6 @@ class Rows:
     """
 
     def __init__(self, dtype: Any, *, width: int = 0, capacity: tuple[int, int] = (0, 0)) -> None:
-        # not np.zeros, whose pages are small and cost more to touch than all that is written to them later
         self._store: Array = np.empty((max(capacity[0], _FIRST_CAPACITY), max(capacity[1], width)), dtype)
         self.count = 0
         self.width = width
@@ -167,8 +171,8 @@ class Basis:
         rank = C.shape[1]
         return self._products.combine(self._products.times_triangle(C, self.turn[:rank, :rank]), self.raw[:rank])
 
-    def extend(self, X: Array, *, near: Known | None = None, ordered: int = 0) -> Array:
-        """Extends the basis by what the rows of X have outside it; returns C (k, rank), X = C O to `TOLERANCE`.
+    def extend(self, X: Array, *, near: Known | None = None, ordered: int = 0) -> Known:
+        """Extends the basis by what the rows of X have outside it; returns X, to `TOLERANCE`, with its coordinates.
 
         Rows that are `near` to known ones, as those of one training step to those of the last, start from these.  The
         `ordered` largest directions come first (`pivot_order`), those of rows that depend on others almost last.
@@ -177,21 +181,24 @@ class Basis:
         self._raw.widen(X.shape[1])
         before = self.rank
         least = self._tolerance * self._norms(X)
-        rows, found = (X, np.zeros((len(X), before), self.dtype)) if near is None else self._start(X, near)
+        rows, C = (X, np.zeros((len(X), before), self.dtype)) if near is None else self._start(X, near)
+        known = Known(X.copy(), C)
         at, size = np.arange(len(X)), np.ones(len(X), self.dtype)
         for _ in range(_ROUNDS):
             norms = self._norms(rows)
             kept = size * norms > least[at]
+            # what is left out here is a part of the next rows near these: small changes add up
+            known.rows[at[~kept]] -= size[~kept, None] * rows[~kept]
             at, size, rows = at[kept], (size * norms)[kept], rows[kept] / norms[kept, None]
             if not len(at):
-                return found
-            known, turned, left = self._measure(rows)
-            least_energy = WEAK * (1 + np.einsum("kr,kr->k", turned, turned))
-            picks, rest = pivot_order(left, ordered - (self.rank - before), least_energy)
-            known = np.hstack([known, self._take(rows, turned, left, picks[: self.width - self.rank])])
-            found = np.hstack([found, np.zeros((len(X), self.rank - found.shape[1]), self.dtype)])
-            found[at] += size[:, None] * known
-            at, size, rows = at[rest], size[rest], rows[rest] - self.combine(known[rest])
+                return known
+            part, turned, left = self._measure(rows)
+            energy = WEAK * (1 + np.einsum("kr,kr->k", turned, turned))
+            picks, rest = pivot_order(left, ordered - (self.rank - before), energy)
+            part = np.hstack([part, self._take(rows, turned, left, picks)])
+            known = known.extended(self.rank)
+            known.coordinates[at] += size[:, None] * part
+            at, size, rows = at[rest], size[rest], rows[rest] - self.combine(part[rest])
         raise ComputationFault(
             "rounding errors have added up: the columns of the limit are orthogonal no more",
             hint="use --dtype float64" if self.dtype == np.float32 else "use more samples (--samples)",
@@ -199,13 +206,11 @@ class Basis:
 
     def _start(self, X: Array, near: Known) -> tuple[Array, Array]:
         """(what is left of the rows of X, the coordinates of the rest), from the known rows in the same places."""
-        C = np.zeros((len(X), self.rank), self.dtype)
         if near.rows.shape != X.shape:
-            return X, C
+            return X, np.zeros((len(X), self.rank), self.dtype)
         gaps = X - near.rows
-        is_near = self._norms(gaps) < _NEAR * self._norms(X)
-        C[is_near, : near.coordinates.shape[1]] = near.coordinates[is_near]
-        return np.where(is_near[:, None], gaps, X), C
+        is_near = (self._norms(gaps) < _NEAR * self._norms(X))[:, None]
+        return np.where(is_near, gaps, X), np.where(is_near, near.extended(self.rank).coordinates, 0)
 
     def add(self, X: Array) -> None:
         """Extends the basis by every row of X, in their order, all of them strong outside it (as random ones are)."""

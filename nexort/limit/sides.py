@@ -67,14 +67,13 @@ class Side:
 
     def absorb(self, X: Array) -> Array:
         """The coordinates (k, rank) of the arguments X (k, N), which are likely to be near those of the last time."""
-        C = self._source.absorb(X, self._last)
-        self._last = Known(X.copy(), C)
-        return C
+        self._last = self._source.absorb(X, self._last)
+        return self._last.coordinates
 
     def hat(self, X: Array, place: Place | None = None) -> Array:
         """⎸W x⟩^ for the rows x of X (k, rank): σ C E, new directions of X drawing new columns E."""
         before = self.rank
-        C = self._arguments.extend(X, ordered=self._target.nets)
+        C = self._arguments.extend(X, ordered=self._target.nets).coordinates
         if self.rank >= self._source.samples:
             raise ComputationFault(
                 f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have"

@@ -139,8 +139,8 @@ class WidthSpace:
         """How many of the next columns will be Sobol points, the better the earlier."""
         return self._points.nets
 
-    def absorb(self, X: Array, near: Known | None = None) -> Array:
-        """The coordinates (k, rank) of the kets X (k, N), perhaps near known ones; later draws are orthogonal to X."""
+    def absorb(self, X: Array, near: Known | None = None) -> Known:
+        """The kets X (k, N), perhaps near known ones, with their coordinates; later draws are orthogonal to them."""
         return self._basis.extend(X, near=near)
 
     def kets(self, C: Array) -> Array:
@@ -157,7 +157,7 @@ class WidthSpace:
         self._basis.add(G[:fit])
         if fit < count:
             self._warn_once(place)
-        columns.append(range(first, first + fit), self._basis.extend(G[fit:]))
+        columns.append(range(first, first + fit), self._basis.extend(G[fit:]).coordinates)
 
     def draw_kets(self, stream: np.random.Generator, count: int, place: Place | None = None) -> Array:
         """`count` new columns as kets (count, N)."""

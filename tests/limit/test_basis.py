@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nexort.errors import ComputationFault
-from nexort.limit.basis import Basis, Known, pivot_order
+from nexort.limit.basis import TOLERANCE, Basis, pivot_order
 
 LEAST = np.full(8, 1e-2)
 
@@ -57,7 +57,7 @@ def test_a_basis_spans_all_rows(ordered: int) -> None:
     basis = Basis(width=rows.shape[1], weight=1 / rows.shape[1])
     basis.extend(rows[:4], ordered=ordered)
     every = np.concatenate([rows, rows[:2] - rows[1:3], np.zeros((1, rows.shape[1]))])
-    C = basis.extend(every, ordered=ordered)
+    C = basis.extend(every, ordered=ordered).coordinates
     Q = orthonormal(basis)
     assert len(Q) == 10
     np.testing.assert_allclose(Q @ Q.T / rows.shape[1], np.eye(10), atol=1e-12)
@@ -74,8 +74,7 @@ def test_rows_that_change_slowly_do_not_spoil_the_basis(dtype: type, error: floa
     X = np.maximum(rng.standard_normal((8, 30)) @ rng.standard_normal((30, samples)), 0).astype(dtype)
     known = None
     for _ in range(40):
-        C = basis.extend(X, near=known)
-        known = Known(X, C)
+        known = basis.extend(X, near=known)
         X = X + dtype(1e-3) * (X.std(axis=1, keepdims=True) * rng.standard_normal(X.shape)).astype(dtype)
     Q = orthonormal(basis).astype(np.float64)
     assert len(Q) == 8 * 40
@@ -89,11 +88,23 @@ def test_known_rows_change_the_work_not_the_span() -> None:
     step[3] *= 100  # this row is not near
     bases = Basis(width=300, weight=1 / 300), Basis(width=300, weight=1 / 300)
     for basis in bases:
-        known = Known(first, basis.extend(first))
-        C = basis.extend(first + 0.01 * step, near=known if basis is bases[0] else None)
-        np.testing.assert_allclose(C @ orthonormal(basis), first + 0.01 * step, atol=1e-12)
+        known = basis.extend(first)
+        known = basis.extend(first + 0.01 * step, near=known if basis is bases[0] else None)
+        np.testing.assert_allclose(known.coordinates @ orthonormal(basis), first + 0.01 * step, atol=1e-12)
     spans = [orthonormal(basis).T @ orthonormal(basis) / 300 for basis in bases]
     np.testing.assert_allclose(*spans, atol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "change"), [(np.float64, 3e-11), (np.float32, 3e-6)])
+def test_changes_too_small_for_a_column_add_up(dtype: type, change: float) -> None:
+    x, y = np.random.default_rng(11).standard_normal((2, 1, 500))
+    basis = Basis(dtype, width=500, weight=1 / 500)
+    known = None
+    for step in range(300):
+        row = (x + step * change * y).astype(dtype)
+        known = basis.extend(row, near=known)
+        np.testing.assert_allclose(basis.combine(known.coordinates), row, atol=5 * TOLERANCE[np.dtype(dtype)])
+    assert 2 <= basis.rank < 150
 
 
 def test_rows_may_get_longer() -> None:
@@ -102,7 +113,7 @@ def test_rows_may_get_longer() -> None:
     rng = np.random.default_rng(7)
     short, long = rng.standard_normal((3, 4)), rng.standard_normal((4, 40))
     basis.extend(short)
-    C = basis.extend(long)
+    C = basis.extend(long).coordinates
     Q = orthonormal(basis)
     np.testing.assert_allclose(Q @ Q.T, np.eye(7), atol=1e-13)
     np.testing.assert_allclose(C @ Q, long, atol=1e-12)
@@ -112,7 +123,7 @@ def test_rows_may_get_longer() -> None:
 def test_a_basis_of_all_dimensions_takes_no_more() -> None:
     basis = Basis(width=20, weight=1 / 20)
     rows = np.random.default_rng(8).standard_normal((30, 20))
-    C = basis.extend(rows)
+    C = basis.extend(rows).coordinates
     assert basis.rank == 20
     np.testing.assert_allclose(C @ orthonormal(basis), rows, atol=1e-9)
 
