@@ -244,10 +244,17 @@ class Basis:
         return self._products.inner(X, Y, self._weight)
 
     def _norms(self, X: Array) -> Array:
-        """Of each row; its largest entry is taken out first, so that squares stay in range."""
-        largest = np.abs(X).max(axis=1, initial=0)
-        rows = X / np.where(largest > 0, largest, 1)[:, None]
-        return largest * np.sqrt(self._weight * np.einsum("ka,ka->k", rows, rows))
+        """Of each row; where squares may leave their range, its largest entry is taken out first."""
+        range_ = np.finfo(self.dtype)
+        with np.errstate(over="ignore"):
+            squares = self._weight * np.einsum("ka,ka->k", X, X)
+        norms = np.sqrt(squares)
+        for k in np.flatnonzero((squares < np.sqrt(range_.tiny)) | (squares > np.sqrt(range_.max))):
+            largest = np.abs(X[k]).max()
+            if largest > 0:
+                row = X[k] / largest
+                norms[k] = largest * np.sqrt(self._weight * (row @ row))
+        return norms
 
 
 def pivot_order(gram: Array, ordered: int, least: Array) -> tuple[list[int], list[int]]:
