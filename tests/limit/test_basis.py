@@ -107,6 +107,47 @@ def test_changes_too_small_for_a_column_add_up(dtype: type, change: float) -> No
     assert 2 <= basis.rank < 150
 
 
+def next_rows(X: np.ndarray, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows that a program may come to: new, hardly changed, combined, in the span, alike, of any size, or zero."""
+    match rng.integers(7):
+        case 0:
+            rows = rng.standard_normal(X.shape)
+        case 1:
+            rows = X + 10 ** rng.uniform(-12, 0) * rng.standard_normal(X.shape)
+        case 2:
+            rows = rng.standard_normal((len(X), len(X))) @ X
+        case 3:
+            rows = rng.standard_normal((len(X), len(seen))) @ seen
+        case 4:
+            rows = X[:1] + 10 ** rng.uniform(-8, 0, (len(X), 1)) * rng.standard_normal(X.shape)
+        case 5:
+            rows = X * 10 ** rng.uniform(-6, 6, (len(X), 1))
+        case _:
+            rows = np.sign(X) * (np.arange(len(X)) > 0)[:, None]
+    return rows / max(np.abs(rows).max(), 1e-300)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-12), (np.float32, 1e-3)])
+@pytest.mark.parametrize("seed", range(60))
+def test_any_sequence_of_rows(seed: int, dtype: type, error: float) -> None:
+    rng = np.random.default_rng(seed)
+    samples = int(rng.integers(3, 150))
+    basis = Basis(dtype, width=samples, weight=1 / samples)
+    X = rng.standard_normal((int(rng.integers(1, 10)), samples))
+    seen, known = X, None
+    for _ in range(int(rng.integers(1, 20))):
+        rows = X.astype(dtype)
+        known = basis.extend(rows, near=known if rng.random() < 0.8 else None, ordered=int(rng.integers(6)))
+        if basis.rank < 0.7 * samples - 2:
+            basis.add(rng.standard_normal((2, samples)).astype(dtype))
+        missing = basis.combine(known.coordinates).astype(np.float64) - rows
+        assert (np.sqrt(np.mean(missing**2, axis=1)) <= 2 * TOLERANCE[np.dtype(dtype)] * np.abs(rows).max(axis=1)).all()
+        Q = orthonormal(basis).astype(np.float64)
+        assert np.abs(Q @ Q.T / samples - np.eye(len(Q))).max(initial=0) < error
+        seen = np.concatenate([seen, rows])[-40:]
+        X = next_rows(rows.astype(np.float64), seen, rng)
+
+
 def test_rows_may_get_longer() -> None:
     """As coordinates do: the rows known so far have zeros there."""
     basis = Basis()
