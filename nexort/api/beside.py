@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nexort.api.deviations import ROUNDINGS, Decay
-from nexort.api.results import Array, RandomLimitOutput
-from nexort.api.table import Column, Index, TableColumn, format_estimate, root_mean_square
-
-if TYPE_CHECKING:
-    from nexort.api.compared import CompareOutput
+from nexort.api.results import Array
+from nexort.api.table import Index, format_estimate, root_mean_square
 
 
 def std_stderr(values: Array) -> Array:
@@ -29,32 +25,12 @@ def std_stderr(values: Array) -> Array:
     return np.asarray((number - 1) / np.sqrt(number) * stds.std(axis=0, ddof=1))
 
 
-def mean_columns(output: CompareOutput) -> list[TableColumn]:
-    return [
-        Column("limit", output.value, output.limit.stderr),
-        *(mean_beside(output, width) for width in output.runs),
-    ]
-
-
-def mean_beside(output: CompareOutput, width: int) -> Beside:
-    run = output.runs[width]
-    return Beside(width, run.mean, run.stderr, output.value, output.limit.stderr, output.rounding)
-
-
-def spread_columns(output: CompareOutput) -> list[TableColumn]:
-    assert isinstance(output.limit, RandomLimitOutput)
-    std, stderr = output.limit.std, output.spread_stderr
-    columns: list[TableColumn] = [Column("limit", std, stderr)]
-    for width, run in output.runs.items():
-        columns.append(Beside(width, run.std, std_stderr(run.values), std, stderr, output.rounding))
-    return columns
-
-
-def decay_columns(measure: Callable[[Index], Decay], output: CompareOutput) -> list[TableColumn]:
+def decay_columns(
+    measure: Callable[[Index], Decay], widths: Iterable[int], shape: tuple[int, ...]
+) -> list[SizeColumn | SlopeColumn]:
+    """Sizes at each width, then their slope."""
     remembered = lru_cache(maxsize=None)(measure)
-    shape = output.value.shape
-    sizes = [SizeColumn(width, shape, remembered) for width in output.runs]
-    return [*sizes, SlopeColumn(shape, remembered)]
+    return [*(SizeColumn(width, shape, remembered) for width in widths), SlopeColumn(shape, remembered)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nexort.api.beside import decay_columns, mean_beside, mean_columns, spread_columns, std_stderr
+from nexort.api.beside import Beside, decay_columns, std_stderr
 from nexort.api.deviations import (
     BIAS_SLOPE,
     DEVIATION_SLOPE,
@@ -20,7 +20,7 @@ from nexort.api.deviations import (
     measure_deviation,
 )
 from nexort.api.results import Array, LimitOutput, RandomLimitOutput, Results, RunOutput, count, plain
-from nexort.api.table import Index, TableColumn, text_table
+from nexort.api.table import Column, Index, TableColumn, text_table
 
 _NO_BIAS = {
     "below noise": f"bias below noise, {RESOLVED:g} standard errors, at all widths",
@@ -65,7 +65,7 @@ class CompareOutput:
 
         0 where the gap is one of rounding.
         """
-        return mean_beside(self, width).gap_in_stderrs(index)
+        return self._beside(width).gap_in_stderrs(index)
 
     @cached_property
     def has_bias(self) -> bool:
@@ -93,7 +93,25 @@ class CompareOutput:
         return measure(runs, _elements(self.limit.values, index), self.rounding)
 
     def columns(self) -> list[TableColumn]:
-        return mean_columns(self)
+        """The limit, and the mean at each width beside it."""
+        return [Column("limit", self.value, self.limit.stderr), *map(self._beside, self.runs)]
+
+    def spread_columns(self) -> list[TableColumn]:
+        """The standard deviation of a random limit, and that at each width beside it."""
+        assert isinstance(self.limit, RandomLimitOutput)
+        std, stderr = self.limit.std, self.spread_stderr
+        columns: list[TableColumn] = [Column("limit", std, stderr)]
+        for width, run in self.runs.items():
+            columns.append(Beside(width, run.std, std_stderr(run.values), std, stderr, self.rounding))
+        return columns
+
+    def decay_columns(self, measure: Callable[[Index], Decay]) -> list[TableColumn]:
+        """The sizes of a deviation or bias at each width, and their slope."""
+        return [*decay_columns(measure, self.runs, self.value.shape)]
+
+    def _beside(self, width: int) -> Beside:
+        run = self.runs[width]
+        return Beside(width, run.mean, run.stderr, self.value, self.limit.stderr, self.rounding)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON layout; what is not known is None."""
@@ -156,18 +174,20 @@ class CompareResults(Results[CompareOutput]):
         fixed = {name: output for name, output in self.outputs.items() if not output.is_random}
         random = {name: output for name, output in self.outputs.items() if output.is_random}
         sections = [
-            _section("mean ± standard error (gap to the limit in standard errors)", self.outputs, mean_columns),
-            _section("standard deviation, of the limit's draws and of trials", random, spread_columns),
+            _section(
+                "mean ± standard error (gap to the limit in standard errors)", self.outputs, CompareOutput.columns
+            ),
+            _section("standard deviation, of the limit's draws and of trials", random, CompareOutput.spread_columns),
             _section(
                 f"rms deviation of single trials from the limit (slope {DEVIATION_SLOPE:g} by the Master Theorem)",
                 fixed,
-                lambda output: decay_columns(output.deviation, output),
+                lambda output: output.decay_columns(output.deviation),
             ),
             _section(
                 f"bias, mean - limit, where it exceeds {RESOLVED:g} standard errors "
                 f"(slope {BIAS_SLOPE:g} where functions are smooth)",
                 {name: output for name, output in fixed.items() if output.has_bias},
-                lambda output: decay_columns(output.bias, output),
+                lambda output: output.decay_columns(output.bias),
             ),
         ]
         for note, said in _NO_BIAS.items():
