@@ -91,7 +91,8 @@ def collect_output(output: Output, values: Values) -> Array:
 def _run_node(run: Run, node: Node) -> None:
     run.values[node] = value = _node_value(run, node)
     if isinstance(value, np.ndarray) and not node.type.is_operator and node not in run.plan.guarded:
-        check_finite(node, value, [run.values.get(operand) for operand in node.operands])
+        operands = [run.values.get(operand) for operand in node.operands]
+        check_finite(node, value, operands, for_each=run.workers.for_each)
 
 
 def _node_value(run: Run, node: Node) -> Any:

@@ -168,8 +168,7 @@ class Basis:
 
     def combine(self, C: Array) -> Array:
         """C O = (C T) B, (k, width), for coordinates C (k, rank or fewer)."""
-        rank = C.shape[1]
-        return self._products.combine(self._products.times_triangle(C, self.turn[:rank, :rank]), self.raw[:rank])
+        return self._products.combine(self._turned(C), self.raw[: C.shape[1]])
 
     def extend(self, X: Array, *, near: Known | None = None, ordered: int = 0) -> Known:
         """Extends the basis by what the rows of X have outside it; returns X, to `TOLERANCE`, with its coordinates.
@@ -180,16 +179,17 @@ class Basis:
         """
         self._raw.widen(X.shape[1])
         before = self.rank
-        least = self._tolerance * self._norms(X)
-        rows, C = (X, np.zeros((len(X), before), self.dtype)) if near is None else self._start(X, near)
-        known = Known(X.copy(), C)
+        sizes = self._norms(X)
+        rows, C, norms = (X, self._nothing(X), sizes) if near is None else self._start(X, sizes, near)
+        known = Known(np.empty(X.shape, self.dtype), C)
+        self._products.copy(X, range(len(X)), known.rows)
         at, size = np.arange(len(X)), np.ones(len(X), self.dtype)
         for _ in range(_ROUNDS):
-            norms = self._norms(rows)
-            kept = size * norms > least[at]
+            kept = size * norms > self._tolerance * sizes[at]
             # what is left out here is a part of the next rows near these: small changes add up
             known.rows[at[~kept]] -= size[~kept, None] * rows[~kept]
-            at, size, rows = at[kept], (size * norms)[kept], rows[kept] / norms[kept, None]
+            rows = self._products.scaled(rows, np.flatnonzero(kept), 1 / norms[kept])
+            at, size = at[kept], (size * norms)[kept]
             if not len(at):
                 return known
             part, turned, left = self._measure(rows)
@@ -198,19 +198,26 @@ class Basis:
             part = np.hstack([part, self._take(rows, turned, left, picks)])
             known = known.extended(self.rank)
             known.coordinates[at] += size[:, None] * part
-            at, size, rows = at[rest], size[rest], rows[rest] - self.combine(part[rest])
+            rows = self._products.outside(rows, np.array(rest, int), self._turned(part[rest]), self.raw)
+            at, size, norms = at[rest], size[rest], self._norms(rows)
         raise ComputationFault(
             "rounding errors have added up: the columns of the limit are orthogonal no more",
             hint="use --dtype float64" if self.dtype == np.float32 else "use more samples (--samples)",
         )
 
-    def _start(self, X: Array, near: Known) -> tuple[Array, Array]:
-        """(what is left of the rows of X, the coordinates of the rest), from the known rows in the same places."""
+    def _nothing(self, X: Array) -> Array:
+        """Coordinates 0 of as many rows."""
+        return np.zeros((len(X), self.rank), self.dtype)
+
+    def _start(self, X: Array, sizes: Array, near: Known) -> tuple[Array, Array, Array]:
+        """(what is left of the rows of X, the coordinates of the rest, norms), from known rows in the same places."""
         if near.rows.shape != X.shape:
-            return X, np.zeros((len(X), self.rank), self.dtype)
-        gaps = X - near.rows
-        is_near = (self._norms(gaps) < _NEAR * self._norms(X))[:, None]
-        return np.where(is_near, gaps, X), np.where(is_near, near.extended(self.rank).coordinates, 0)
+            return X, self._nothing(X), sizes
+        rows = self._products.difference(X, near.rows)
+        norms = self._norms(rows)
+        far = norms >= _NEAR * sizes
+        rows[far], norms[far] = X[far], sizes[far]
+        return rows, np.where(far[:, None], 0, near.extended(self.rank).coordinates), norms
 
     def add(self, X: Array) -> None:
         """Extends the basis by every row of X, in their order, all of them strong outside it (as random ones are)."""
@@ -226,7 +233,12 @@ class Basis:
         """(coordinates C of X, C T, the Gram matrix ⟨X⎸X⟩ − C Cᵀ of what X has outside the basis)."""
         C = self.coordinates(X)
         left = self._inner(X, X).astype(np.float64) - C @ C.T
-        return C, self._products.times_triangle(C, self.turn), left
+        return C, self._turned(C), left
+
+    def _turned(self, C: Array) -> Array:
+        """C T, for coordinates C (k, rank or fewer)."""
+        rank = C.shape[1]
+        return self._products.times_triangle(C, self.turn[:rank, :rank])
 
     def _take(self, X: Array, turned: Array, left: Array, picks: list[int]) -> Array:
         """Adds the rows `picks` of X, measured as (_, turned, left); returns the coordinates of X on what is new."""
@@ -247,10 +259,10 @@ class Basis:
         """Of each row; where squares may leave their range, its largest entry is taken out first."""
         range_ = np.finfo(self.dtype)
         with np.errstate(over="ignore"):
-            squares = self._weight * np.einsum("ka,ka->k", X, X)
+            squares = self._weight * self._products.squares(X)
         norms = np.sqrt(squares)
         for k in np.flatnonzero((squares < np.sqrt(range_.tiny)) | (squares > np.sqrt(range_.max))):
-            largest = np.abs(X[k]).max()
+            largest = np.abs(X[k]).max(initial=0)
             if largest > 0:
                 row = X[k] / largest
                 norms[k] = largest * np.sqrt(self._weight * (row @ row))

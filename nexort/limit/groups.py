@@ -42,6 +42,7 @@ from nexort.graph import (
 )
 from nexort.limit.group_graph import GroupGraph
 from nexort.limit.meaning import KetMeaning
+from nexort.limit.products import run_in_turn
 from nexort.limit.width import width_limit
 from nexort.passes import outer_sums
 
@@ -138,16 +139,26 @@ class GroupMeaning:
         assert isinstance(origin, MatMul)
         narrow = origin.operands[1].type
         has_groups = argument.ndim > len(narrow.shape) + 1
-        whole = self._merge(argument) if has_groups else np.tile(argument, prod(self._shape))
-        return self._split(self._kets.matmul(origin, matrix, whole, workers))
+        whole = self._merge(argument, workers) if has_groups else np.tile(argument, prod(self._shape))
+        return self._split(self._kets.matmul(origin, matrix, whole, workers), workers)
 
-    def _split(self, kets: Array) -> Array:
+    def _split(self, kets: Array, workers: Workers | None = None) -> Array:
         """(…, N) as (groups…, …, N/G)."""
-        depth, parts = len(self._shape), kets.reshape(*kets.shape[:-1], *self._shape, self.length)
-        places = range(parts.ndim - 1 - depth, parts.ndim - 1)
-        return np.ascontiguousarray(np.moveaxis(parts, places, range(depth)))
+        groups = np.empty((prod(self._shape), *kets.shape[:-1], self.length), kets.dtype)
 
-    def _merge(self, groups: Array) -> Array:
+        def copy(g: int) -> None:
+            groups[g] = kets[..., g * self.length : (g + 1) * self.length]
+
+        (workers.for_each if workers is not None else run_in_turn)(copy, len(groups))
+        return groups.reshape(*self._shape, *groups.shape[1:])
+
+    def _merge(self, groups: Array, workers: Workers | None) -> Array:
         depth = len(self._shape)
-        moved = np.moveaxis(groups, range(depth), range(groups.ndim - 1 - depth, groups.ndim - 1))
-        return moved.reshape(*moved.shape[: groups.ndim - 1 - depth], -1)
+        parts = groups.reshape(-1, *groups.shape[depth:])
+        kets = np.empty((*parts.shape[1:-1], len(parts) * self.length), groups.dtype)
+
+        def copy(g: int) -> None:
+            kets[..., g * self.length : (g + 1) * self.length] = parts[g]
+
+        (workers.for_each if workers is not None else run_in_turn)(copy, len(parts))
+        return kets

@@ -215,7 +215,10 @@ class KetMeaning:
                 is_transposed=node.is_transposed,
                 place=Place(node.span, node.passes),
             )
-            result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)
+            if kets.size == result.size:
+                result = kets.reshape(result.shape)
+            else:
+                result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)
         self._products.for_each = run_in_turn  # the workers are those of this run of the engine only
         return result
 

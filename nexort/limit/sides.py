@@ -138,7 +138,7 @@ class InitialOperator:
         return (self._outputs, self._inputs) if is_transposed else (self._inputs, self._outputs)
 
     def _coordinates(self, X: Array, *, is_transposed: bool, place: Place | None) -> tuple[Array, Array]:
-        if not np.isfinite(X).all():
+        if not self._inputs.products.is_finite(X):
             raise ComputationFault(
                 f"an argument of {self.name} is not finite{describe_passes(place)}",
                 place.span if place is not None else None,
