@@ -38,8 +38,8 @@ TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
 WEAK = 1e-2
 """Energy (squared norm) that a unit row has outside the basis and the rows taken before it, if it is to be taken.
 
-In units of 1 + |C T|², so that rows of T have norms below 1/√WEAK: errors of inner products grow by their squares.
-Without the unit they would add up: changes from one training step to the next are much like those before.
+In units of 1 + |C T|²: rows of T keep norms below 1/√WEAK, by whose squares errors of inner products grow.  Without the
+unit they would add up: changes from one training step to the next are much like those before.
 """
 _NEARLY = 0.9
 """A row goes before larger ones that are not larger by more than this: equal rows keep their order despite rounding."""
@@ -175,7 +175,7 @@ class Basis:
 
         Rows that are `near` to known ones, as those of one training step to those of the last, start from these.  The
         `ordered` largest directions come first (`pivot_order`), those of rows that depend on others almost last.
-        Raises ComputationFault where rounding errors have added up so far that the basis is orthonormal no more.
+        Raises ComputationFault where rounding errors have added up so far that rounds of this do not end.
         """
         self._raw.widen(X.shape[1])
         before = self.rank
@@ -188,14 +188,15 @@ class Basis:
             kept = size * norms > self._tolerance * sizes[at]
             # what is left out here is a part of the next rows near these: small changes add up
             known.rows[at[~kept]] -= size[~kept, None] * rows[~kept]
-            rows = self._products.scaled(rows, np.flatnonzero(kept), 1 / norms[kept])
+            rows = self._products.divided(rows, np.flatnonzero(kept), norms[kept])
             at, size = at[kept], (size * norms)[kept]
             if not len(at):
                 return known
             part, turned, left = self._measure(rows)
             energy = WEAK * (1 + np.einsum("kr,kr->k", turned, turned))
             picks, rest = pivot_order(left, ordered - (self.rank - before), energy)
-            part = np.hstack([part, self._take(rows, turned, left, picks)])
+            new, late = self._take(rows, turned, left, picks, largest=1 / WEAK)
+            part, rest = np.hstack([part, new]), sorted(rest + late)
             known = known.extended(self.rank)
             known.coordinates[at] += size[:, None] * part
             rows = self._products.outside(rows, np.array(rest, int), self._turned(part[rest]), self.raw)
@@ -240,17 +241,27 @@ class Basis:
         rank = C.shape[1]
         return self._products.times_triangle(C, self.turn[:rank, :rank])
 
-    def _take(self, X: Array, turned: Array, left: Array, picks: list[int]) -> Array:
-        """Adds the rows `picks` of X, measured as (_, turned, left); returns the coordinates of X on what is new."""
+    def _take(
+        self, X: Array, turned: Array, left: Array, picks: list[int], *, largest: float = np.inf
+    ) -> tuple[Array, list[int]]:
+        """Adds the rows `picks` of X, measured as (_, turned, left), up to where squares of rows of T are too large.
+
+        Returns (the coordinates of X on what is new, the picks that were left).
+        """
         if not picks:
-            return np.empty((len(X), 0), self.dtype)
+            return np.empty((len(X), 0), self.dtype), []
         factor = np.linalg.cholesky(left[np.ix_(picks, picks)])
         inverse = _inverse(factor)
-        self._turn.append(np.hstack([-(inverse @ turned[picks]), inverse]))
-        self._products.copy(X, picks, self._raw.grow(len(picks), X.shape[1]))
+        rows = np.hstack([-(inverse @ turned[picks]), inverse])
+        # pivots of a batch may all be strong and their inverse large: what comes late is measured again
+        large = np.flatnonzero(np.einsum("kr,kr->k", rows, rows) > largest)
+        count = max(int(large[0]), 1) if len(large) else len(picks)
+        factor, inverse, (picks, late) = factor[:count, :count], inverse[:count, :count], (picks[:count], picks[count:])
+        self._turn.append(rows[:count, : self.rank + count])
+        self._products.copy(X, picks, self._raw.grow(count, X.shape[1]))
         coordinates = left[:, picks] @ inverse.T
         coordinates[picks] = factor
-        return coordinates.astype(self.dtype)
+        return coordinates.astype(self.dtype), late
 
     def _inner(self, X: Array, Y: Array) -> Array:
         return self._products.inner(X, Y, self._weight)

@@ -174,10 +174,13 @@ class _Count:
     def entries(self) -> int:
         """Numbers held: raw rows and triangles of all spaces and sides, the last arguments of each side (`basis`).
 
-        And for a while what one product makes of its arguments: scaled, outside, drawn, and so on.
+        Initial vectors, and for a while what is made of a batch: scaled, outside, drawn, and its Gram matrices in
+        double precision.
         """
+        drawn = [prod(vector.type.shape) for vector in self._kets.vectors]
+        batch = max([*self.batches.values(), *drawn], default=0)
         entries = sum(rank * (self._samples + rank) for rank in map(self._rank, self.spaces))
-        entries += _PASSING * max(self.batches.values(), default=0) * self._samples
+        entries += sum(drawn) * self._samples + _PASSING * batch * (self._samples + 2 * batch)
         for side, columns in self.sides.items():
             rank = self._limited(columns)
             entries += rank * (self._rank(self.sources[side]) + rank) + self.batches[side] * self._samples

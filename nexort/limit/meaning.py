@@ -225,12 +225,12 @@ class KetMeaning:
     def checkpoint(self) -> Callable[[], None]:
         """A call of what this returns forgets all hats since now: they will be drawn again, from the same streams."""
         _ = self._vectors  # drawn before any hat
-        spaces, operators = dict(self._spaces), dict(self._operators)
+        spaces, points, operators = dict(self._spaces), dict(self._points), dict(self._operators)
         sides = [side for operator in operators.values() for side in (operator.forward, operator.backward)]
         undo = [part.checkpoint() for part in (*spaces.values(), *sides)]
 
         def restore() -> None:
-            self._spaces, self._operators = dict(spaces), dict(operators)
+            self._spaces, self._points, self._operators = dict(spaces), dict(points), dict(operators)
             for each in undo:
                 each()
 

@@ -91,13 +91,13 @@ class Points:
         return max(COORDINATES - self.used, 0) if self._has_net else 0
 
     def draw(self, stream: np.random.Generator, count: int, dtype: Any = np.float64) -> Array:
-        """The next `count` coordinates, (count, N), each N(0, 1)."""
+        """The next `count` coordinates, (count, N), each N(0, 1), drawn in double precision and rounded."""
         nets = min(count, self.nets)
         columns = np.empty((count, self._samples), dtype)
         for k in range(nets):
             columns[k] = kept_samples(stream, self._net_column(self.used + k, stream))
         if nets < count:
-            columns[nets:] = stream.standard_normal((count - nets, self._samples), dtype=dtype)
+            columns[nets:] = stream.standard_normal((count - nets, self._samples))
         self.used += count
         return columns
 

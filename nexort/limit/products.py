@@ -68,9 +68,9 @@ class Products:
     def difference(self, X: Array, Y: Array) -> Array:
         return self._by_columns(X, X.shape[1], lambda part: X[:, part] - Y[:, part], SAMPLES)
 
-    def scaled(self, X: Array, picks: Array, factors: Array) -> Array:
-        """The rows `picks` of X, each times its factor."""
-        return self._by_columns(factors, X.shape[1], lambda part: X[picks, part] * factors[:, None], SAMPLES)
+    def divided(self, X: Array, picks: Array, sizes: Array) -> Array:
+        """The rows `picks` of X, each divided by its size."""
+        return self._by_columns(sizes, X.shape[1], lambda part: X[picks, part] / sizes[:, None], SAMPLES)
 
     def copy(self, X: Array, picks: Sequence[int], out: Array) -> None:
         """The rows `picks` of X into `out`; the first to write new memory waits for it, so that all threads do."""

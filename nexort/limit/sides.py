@@ -22,7 +22,8 @@ that x does not depend on: their coefficients are 0 in expectation, and with ort
 all is what makes ⟨x⎸W y⟩ = ⟨Wᵀ x⎸y⟩ an identity of the sampled kets, whichever of the two is computed first.
 
 Kets are read and made at the ends only, by the width spaces; between them everything is in coordinates: Q are rows of
-coordinates in the space of the arguments, E are basis vectors of the space of the hats, and ⟨E_b⎸x⟩ are coordinates.
+coordinates in the space of the arguments; E are basis vectors of the space of the hats (while it has room), and ⟨E_b⎸x⟩
+are coordinates.
 
 All of this is within one sector (`parity`): hats of arguments of different parity are independent, and basis rows of
 another parity than x have coefficients that are exactly 0, so a matrix is one `InitialOperator` for each sector.

@@ -94,7 +94,10 @@ class Columns:
 
 
 class WidthSpace:
-    """The columns of one width space over N samples, or of one sector of it (`parity`); at most `capacity` of them."""
+    """The columns of one width space over N samples, or of one sector of it (`parity`).
+
+    Room for `capacity` of them is asked for at first.
+    """
 
     def __init__(
         self,

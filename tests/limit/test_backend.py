@@ -118,6 +118,16 @@ output <b | sign(W @ b)> as sign_of_zero
             np.testing.assert_allclose(found[name].value, truth, atol=1e-12)
 
 
+def test_float32_draws_the_same_samples() -> None:
+    """Beyond the Sobol coordinates, too."""
+    text = (
+        "param M = 60\ndata xi[M, 3] = normal(seed=1)\nvector u[3]\nmatrix W\nh[a] = W @ relu(sum[k](xi[a,k] * u[k]))\n"
+    )
+    graph = graph_of(text + "output avg(relu(h[0]) * relu(h[59])) as q")
+    double, single = (float(LimitRun(graph, samples=256, dtype=d).replicate(0)["q"]) for d in ("float64", "float32"))
+    assert 0 < abs(single - double) < 1e-4 * abs(double)
+
+
 def test_float32() -> None:
     run = LimitRun(graph_of("vector x\nmatrix W\noutput <x | W' @ W @ x>"), samples=256, dtype="float32")
     assert run.replicate(0)["output1"] == pytest.approx(1, abs=1e-5)

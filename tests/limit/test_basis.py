@@ -107,6 +107,25 @@ def test_changes_too_small_for_a_column_add_up(dtype: type, change: float) -> No
     assert 2 <= basis.rank < 150
 
 
+@pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-12), (np.float32, 1e-4)])
+def test_rows_of_one_batch_that_are_alike_do_not_spoil_the_basis(dtype: type, error: float) -> None:
+    """Each row has enough of its own, and yet the inverse of the triangle grows by a factor from row to row."""
+    rng = np.random.default_rng(12)
+    rows = [rng.standard_normal(300)]
+    for k in range(1, 12):
+        mix = rng.standard_normal(k) @ rows
+        new = rng.standard_normal(300)
+        rows.append(mix / np.sqrt(np.mean(mix**2)) + 0.15 * new / np.sqrt(np.mean(new**2)))
+    basis = Basis(dtype, width=300, weight=1 / 300)
+    X = np.array(rows, dtype)
+    known = basis.extend(X)
+    Q = orthonormal(basis).astype(np.float64)
+    assert len(Q) == 12
+    assert np.abs(Q @ Q.T / 300 - np.eye(12)).max() < error
+    assert np.linalg.norm(basis.turn, axis=1).max() < 10.1
+    np.testing.assert_allclose(basis.combine(known.coordinates), X, atol=30 * error)
+
+
 def next_rows(X: np.ndarray, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Rows that a program may come to: new, hardly changed, combined, in the span, alike, of any size, or zero."""
     match rng.integers(7):

@@ -150,6 +150,24 @@ def test_draws_are_those_of_runs_of_their_own(dtype) -> None:
     assert np.array_equal(found[0]["fixed"], found[1]["fixed"])
 
 
+NEW_SPACES = """
+scalar s ~ N(0, 1)
+vector v
+matrix W, V
+h = W @ relu(s * v)
+k = V' @ tanh(V @ relu(h))
+output avg(relu(h) * relu(k + s) * k) as q
+"""
+
+
+def test_draws_start_from_the_same_points_in_spaces_that_they_make() -> None:
+    """A space without vectors is made in the first draw; the next one draws the same of its Sobol coordinates."""
+    run = LimitRun(graph_of(NEW_SPACES), samples=64)
+    found = [float(values["q"]) for values in run.draws(0, [0, 1, 1])]
+    assert found == [float(run.replicate(0, draw=draw)["q"]) for draw in (0, 1, 1)]
+    assert found[0] != found[1]
+
+
 def test_training_with_random_scalars_has_the_law_of_wide_networks() -> None:
     """The same scalars in draw j and trial j: the gaps are those of width, not of the law."""
     graph, n, count = graph_of(TRAINING), 256, 12

@@ -133,7 +133,7 @@ def test_nearly_dependent_arguments_in_one_batch() -> None:
     W = world.operator("W", inputs, outputs)
     u = world.vectors("u", inputs, 4)
     rng = np.random.default_rng(0)
-    X = np.concatenate([u[:2], u[:2] + 1e-8 * u[2:], rng.normal(size=(40, 4)) @ u, 1e-200 * u, 1e200 * u])
+    X = np.concatenate([u[:2], u[:2] + 1e-8 * u[2:], rng.normal(size=(40, 4)) @ u, 1e-200 * u, 1e-310 * u, 1e200 * u])
     H = W.apply(X)
     assert W.forward.rank == 4
     scale = np.abs(X).max(axis=1)[:, None]
