@@ -19,8 +19,10 @@ from nexort.limit.spaces import FILL
 
 BLAS_RATE = 3e10
 """Operations a second and thread in large matrix products, for the rough time."""
-_PASSING = 6
-"""Arrays of the size of a product's arguments that live at the same time."""
+_PASSING = (6, 8)
+"""(arrays of the size of a product's arguments, Gram matrices of them) that live at the same time."""
+_PASSING_DRAWN = (1, 3)
+"""The same of an initial vector that is drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +179,11 @@ class _Count:
         Initial vectors, and for a while what is made of a batch: scaled, outside, drawn, and its Gram matrices in
         double precision.
         """
-        drawn = [prod(vector.type.shape) for vector in self._kets.vectors]
-        batch = max([*self.batches.values(), *drawn], default=0)
+        vectors = [prod(vector.type.shape) for vector in self._kets.vectors]
         entries = sum(rank * (self._samples + rank) for rank in map(self._rank, self.spaces))
-        entries += sum(drawn) * self._samples + _PASSING * batch * (self._samples + 2 * batch)
+        entries += sum(vectors) * self._samples
+        batches = [*((rows, _PASSING) for rows in self.batches.values()), *((rows, _PASSING_DRAWN) for rows in vectors)]
+        entries += max((rows * (arrays * self._samples + grams * rows) for rows, (arrays, grams) in batches), default=0)
         for side, columns in self.sides.items():
             rank = self._limited(columns)
             entries += rank * (self._rank(self.sources[side]) + rank) + self.batches[side] * self._samples
