@@ -34,7 +34,7 @@ from nexort.engine.blocks import (
 )
 from nexort.engine.estimate import Estimate, estimate_plan
 from nexort.engine.execute import Progress, collect_output, execute, execute_shared
-from nexort.engine.faults import nonfinite_fault
+from nexort.engine.faults import is_finite, nonfinite_fault
 from nexort.engine.memory import available_bytes, format_bytes, refuse_too_large
 from nexort.engine.plan import NodeStep, Plan, Step, SweepStep, build_plan, is_read_by_elements
 from nexort.engine.state import Meaning, Values, draw_rounds, given_value
@@ -86,6 +86,7 @@ __all__ = [
     "grids_of",
     "identity_coords",
     "is_distinct_average",
+    "is_finite",
     "is_read_by_elements",
     "labels_of",
     "multiply_matrix",

@@ -42,7 +42,7 @@ from nexort.graph import (
 )
 from nexort.limit.group_graph import GroupGraph
 from nexort.limit.meaning import KetMeaning
-from nexort.limit.products import run_in_turn
+from nexort.limit.products import ForEach, run_in_turn
 from nexort.limit.width import width_limit
 from nexort.passes import outer_sums
 
@@ -139,20 +139,21 @@ class GroupMeaning:
         assert isinstance(origin, MatMul)
         narrow = origin.operands[1].type
         has_groups = argument.ndim > len(narrow.shape) + 1
-        whole = self._merge(argument, workers) if has_groups else np.tile(argument, prod(self._shape))
-        return self._split(self._kets.matmul(origin, matrix, whole, workers), workers)
+        whole = self._merge(argument, workers.for_each) if has_groups else np.tile(argument, prod(self._shape))
+        return self._split(self._kets.matmul(origin, matrix, whole, workers), workers.for_each)
 
-    def _split(self, kets: Array, workers: Workers | None = None) -> Array:
+    def _split(self, kets: Array, for_each: ForEach = run_in_turn) -> Array:
         """(…, N) as (groups…, …, N/G)."""
         groups = np.empty((prod(self._shape), *kets.shape[:-1], self.length), kets.dtype)
 
         def copy(g: int) -> None:
             groups[g] = kets[..., g * self.length : (g + 1) * self.length]
 
-        (workers.for_each if workers is not None else run_in_turn)(copy, len(groups))
+        for_each(copy, len(groups))
         return groups.reshape(*self._shape, *groups.shape[1:])
 
-    def _merge(self, groups: Array, workers: Workers | None) -> Array:
+    def _merge(self, groups: Array, for_each: ForEach) -> Array:
+        """(groups…, …, N/G) as (…, N)."""
         depth = len(self._shape)
         parts = groups.reshape(-1, *groups.shape[depth:])
         kets = np.empty((*parts.shape[1:-1], len(parts) * self.length), groups.dtype)
@@ -160,5 +161,5 @@ class GroupMeaning:
         def copy(g: int) -> None:
             kets[..., g * self.length : (g + 1) * self.length] = parts[g]
 
-        (workers.for_each if workers is not None else run_in_turn)(copy, len(parts))
+        for_each(copy, len(parts))
         return kets

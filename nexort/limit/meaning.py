@@ -215,7 +215,7 @@ class KetMeaning:
                 is_transposed=node.is_transposed,
                 place=Place(node.span, node.passes),
             )
-            if kets.size == result.size:
+            if kets.size == result.size:  # of one matrix, on all arguments: nothing to put together
                 result = kets.reshape(result.shape)
             else:
                 result[tuple(index.get(axis, slice(None)) for axis in static)] = kets.reshape(batch.shape)

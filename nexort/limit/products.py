@@ -60,11 +60,6 @@ class Products:
         """Σ_α x_α² of each row, (k,)."""
         return self._summed(X.shape[1], lambda part: np.einsum("ka,ka->k", X[:, part], X[:, part]))
 
-    def is_finite(self, X: Array) -> bool:
-        """Whether all entries are finite: their squares are, or some overflow and each entry is looked at."""
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(self.squares(X)).all() or np.isfinite(X).all())
-
     def difference(self, X: Array, Y: Array) -> Array:
         return self._by_columns(X, X.shape[1], lambda part: X[:, part] - Y[:, part], SAMPLES)
 

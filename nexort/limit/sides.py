@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort.engine import Array
+from nexort.engine import Array, is_finite
 from nexort.errors import ComputationFault
 from nexort.limit.basis import Basis, Known
 from nexort.limit.spaces import Columns, WidthSpace, describe_passes
@@ -55,7 +55,7 @@ class Side:
         self.name = name
         self.sigma = sigma
         self._source = source
-        self._target = target
+        self.target = target
         self._stream = stream
         capacity = min(source.capacity, target.capacity)
         self._arguments = Basis(source.dtype, products=source.products, capacity=(capacity, source.capacity))
@@ -74,7 +74,7 @@ class Side:
     def hat(self, X: Array, place: Place | None = None) -> Array:
         """⎸W x⟩^ for the rows x of X (k, rank): σ C E, new directions of X drawing new columns E."""
         before = self.rank
-        C = self._arguments.extend(X, ordered=self._target.nets).coordinates
+        C = self._arguments.extend(X, ordered=self.target.nets).coordinates
         if self.rank >= self._source.samples:
             raise ComputationFault(
                 f"the arguments of {self.name} fill all {self._source.samples} dimensions that the samples have"
@@ -83,8 +83,8 @@ class Side:
                 hint="use more samples (--samples)",
             )
         if self.rank > before:
-            self._target.draw(self._stream, self.rank - before, self._columns, place)
-        return self._columns.combine(self.sigma * C, self._target.rank)
+            self.target.draw(self._stream, self.rank - before, self._columns, place)
+        return self._columns.combine(self.sigma * C, self.target.rank)
 
     def adjoint_dot(self, X: Array) -> Array:
         """⎸Wᵀ x⟩˙ = σ Σ_b ⎸Q_b⟩ ⟨E_b⎸x⟩ for the rows x of X, kets of `target`: the dots of the other side."""
@@ -117,37 +117,30 @@ class InitialOperator:
     ) -> None:
         sigma = math.sqrt(variance)
         self.name = name
-        self._inputs = inputs
-        self._outputs = outputs
         self.forward = Side(name, sigma, inputs, outputs, streams[0])
         self.backward = Side(f"{name}'", sigma, outputs, inputs, streams[1])
 
     def parts(self, X: Array, *, is_transposed: bool = False, place: Place | None = None) -> tuple[Array, Array]:
         """(⎸W x⟩^, ⎸W x⟩˙) for the rows x of X (k, N), or those of Wᵀ; the ket is their sum."""
-        _, target = self._ends(is_transposed=is_transposed)
-        hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
+        target, hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
         return target.kets(hat), target.kets(dot)
 
     def apply(self, X: Array, *, is_transposed: bool = False, place: Place | None = None) -> Array:
         """⎸W x⟩ or ⎸Wᵀ x⟩ for the rows x of X (k, N)."""
-        _, target = self._ends(is_transposed=is_transposed)
-        hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
+        target, hat, dot = self._coordinates(X, is_transposed=is_transposed, place=place)
         hat[:, : dot.shape[1]] += dot
         return target.kets(hat)
 
-    def _ends(self, *, is_transposed: bool) -> tuple[WidthSpace, WidthSpace]:
-        return (self._outputs, self._inputs) if is_transposed else (self._inputs, self._outputs)
-
-    def _coordinates(self, X: Array, *, is_transposed: bool, place: Place | None) -> tuple[Array, Array]:
-        if not self._inputs.products.is_finite(X):
+    def _coordinates(self, X: Array, *, is_transposed: bool, place: Place | None) -> tuple[WidthSpace, Array, Array]:
+        """(the space of the products, the coordinates in it of their hats, of their dots)."""
+        this, other = (self.backward, self.forward) if is_transposed else (self.forward, self.backward)
+        if not is_finite(X):
             raise ComputationFault(
                 f"an argument of {self.name} is not finite{describe_passes(place)}",
                 place.span if place is not None else None,
             )
-        _, target = self._ends(is_transposed=is_transposed)
-        if self.forward.sigma == 0:
-            nothing = np.zeros((len(X), target.rank), X.dtype)
-            return nothing, nothing
-        this, other = (self.backward, self.forward) if is_transposed else (self.forward, self.backward)
+        if this.sigma == 0:
+            nothing = np.zeros((len(X), this.target.rank), X.dtype)
+            return this.target, nothing, nothing
         C = this.absorb(X)
-        return this.hat(C, place), other.adjoint_dot(C)
+        return this.target, this.hat(C, place), other.adjoint_dot(C)

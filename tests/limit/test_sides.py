@@ -140,6 +140,9 @@ def test_nearly_dependent_arguments_in_one_batch() -> None:
     np.testing.assert_allclose(inner(H / scale, H / scale), inner(X / scale, X / scale), atol=1e-12)
     columns = inputs.kets(np.eye(inputs.rank))
     assert np.abs(inner(columns, columns) - np.eye(5)).max() < 1e-13
+    drawn = np.eye(outputs.rank)[1:]  # all columns but that of ones are E, and the dots of E are Q
+    Q = inputs.kets(W.forward.adjoint_dot(drawn))
+    assert np.abs(inner(Q, Q) - np.eye(4)).max() < 1e-13
 
 
 def sampled(value: list[float], truth: float) -> None:
